@@ -1,0 +1,55 @@
+# Framefair. `make` alone explains what there is.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# rustup may have been installed a moment ago, by the first line of the same target.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+DATA ?= .framefair
+
+.PHONY: help demo up test bench lint clean
+
+help: ## This page
+	@echo "Framefair, a render marketplace that runs in one process."
+	@echo
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@echo
+	@echo "Each target first installs what it lacks (Debian 12 or 13, as root or with sudo)."
+
+demo: ## Render one frame for money, from an empty machine to a picture, and end
+	@infra/local/install.sh demo
+	@cargo build --package framefair-local --package framefair-cli --bins
+	@FRAMEFAIR_BIN="$(TARGET)/debug" infra/local/demo.sh
+
+up: ## Keep the hub running until Ctrl-C; its data stays in DATA (default .framefair)
+	@infra/local/install.sh demo
+	@cargo build --package framefair-local --package framefair-cli --bins
+	@exec "$(TARGET)/debug/framefair-local" --data "$(DATA)"
+
+# The journeys start the real programs, so those are built first, and with the tests: the same
+# features in both, hence every dependency once. The last line adds up what cargo prints per file.
+test: ## Every test, with real Blender, a real chain and real processes
+	@infra/local/install.sh test
+	@cargo build --workspace --bins --tests
+	@cargo test --workspace --no-fail-fast 2>&1 | awk ' \
+		{ print; fflush() } \
+		/^test result:/ { passed += $$4; failed += $$6 } \
+		END { printf "\n%d passed, %d failed\n", passed, failed; exit !passed }'
+
+bench: ## What each operation costs: calls, round trips, read and write units
+	@infra/local/install.sh test
+	@cargo test --package framefair-tests --test costs -- --nocapture
+
+lint: ## Formatting, clippy without warnings, licences and duplicates
+	@infra/local/install.sh lint
+	@cargo fmt --all --check
+	@cargo clippy --workspace --all-targets -- --deny warnings
+	@if cargo deny --version >/dev/null 2>&1; then cargo deny check bans licenses sources; \
+	else echo "cargo-deny is missing, so deny.toml was not read; to install it: cargo install --locked cargo-deny"; fi
+
+clean: ## Remove what was built and what demo and up left behind
+	@cargo clean
+	@rm -rf .framefair demo .venv

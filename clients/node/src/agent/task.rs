@@ -1,0 +1,260 @@
+//! One attempt from the scene's fetch to the last frame's upload. Runs whether the hub can be
+//! reached or not, and ends when it is dropped.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use framefair_wire::market::{
+    Assignment, Attempt, Fault as WireFault, FrameFile, FromProvider, Progress,
+};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::News;
+use super::transfer::{self, Stored, Transfers};
+use crate::fault::{Fault, NodeReason};
+use crate::limits::Limits;
+use crate::machine::Machine;
+use crate::order::{Engine, Order, OutputFormat};
+use crate::render::{Event, render};
+
+/// What every task of this node shares.
+pub(crate) struct TaskContext {
+    pub(crate) machine: Machine,
+    pub(crate) work: PathBuf,
+    pub(crate) outgoing: mpsc::Sender<FromProvider>,
+    pub(crate) news: Box<dyn Fn(News) + Send + Sync>,
+}
+
+/// Where the hub wants a frame.
+#[derive(Clone, Debug)]
+pub(crate) struct Grant {
+    pub(crate) frame: i32,
+    pub(crate) url: String,
+    pub(crate) headers: Vec<(String, String)>,
+}
+
+/// A task in work; dropping it stops the render and removes its files.
+pub(crate) struct Running {
+    cancel: CancellationToken,
+    grants: mpsc::Sender<Grant>,
+}
+
+const PROGRESS_EVERY: Duration = Duration::from_millis(500);
+const EVENTS_MAX: usize = 256;
+const GRANTS_MAX: usize = 64;
+/// A frame whose upload was not granted in this time is asked for again.
+const GRANT_WITHIN: Duration = Duration::from_secs(20);
+const UPLOAD_TRIES: u32 = 8;
+
+impl Running {
+    pub(crate) fn start(context: Arc<TaskContext>, assignment: Assignment) -> Running {
+        let cancel = CancellationToken::new();
+        let (grants, granted) = mpsc::channel(GRANTS_MAX);
+        let stop = cancel.clone();
+        tokio::spawn(async move {
+            let task = Task { context, attempt: assignment.attempt, granted, cancel: stop.clone() };
+            let _ = stop.run_until_cancelled(task.run(assignment)).await;
+        });
+        Running { cancel, grants }
+    }
+
+    pub(crate) fn grant(&self, grant: Grant) {
+        drop(self.grants.try_send(grant));
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.cancel.cancel();
+    }
+}
+
+struct Task {
+    context: Arc<TaskContext>,
+    attempt: Attempt,
+    granted: mpsc::Receiver<Grant>,
+    cancel: CancellationToken,
+}
+
+impl Task {
+    async fn run(mut self, assignment: Assignment) {
+        let job = self.attempt.job_id.to_string();
+        (self.context.news)(News::Started { job: job.clone(), frames: assignment.frames.len() });
+        let report = match self.carry_out(&assignment).await {
+            Ok((frames, render_ms)) => {
+                (self.context.news)(News::Delivered { job });
+                FromProvider::Done { attempt: self.attempt, frames, render_ms }
+            }
+            Err(fault) => {
+                let error = format!("{}: {}", fault.code(), fault.message());
+                (self.context.news)(News::Failed { job, why: error.clone() });
+                let fault = if fault.is_scene() { WireFault::Scene } else { WireFault::Node };
+                FromProvider::Failed { attempt: self.attempt, fault, error }
+            }
+        };
+        drop(self.context.outgoing.send(report).await);
+    }
+
+    async fn carry_out(&mut self, assignment: &Assignment) -> Result<(Vec<FrameFile>, u64), Fault> {
+        let machine_fault = |what: &str, why: &dyn std::fmt::Display| {
+            Fault::node(NodeReason::Machine, format!("{what}: {why}"))
+        };
+        let work = tempfile::Builder::new()
+            .prefix("task-")
+            .tempdir_in(&self.context.work)
+            .map_err(|error| machine_fault("the task's folder could not be made", &error))?;
+        let transfers =
+            Transfers::new().map_err(|error| machine_fault("no HTTP client", &error))?;
+        let order = order(assignment, work.path())?;
+        transfers
+            .fetch(&assignment.scene, &order.scene)
+            .await
+            .map_err(|why| machine_fault("the scene could not be fetched", &why))?;
+
+        let (machine, cancel) = (self.context.machine.clone(), self.cancel.clone());
+        let limits = Limits::for_machine(machine.cores, machine.memory_bytes);
+        let (events, mut heard) = mpsc::channel(EVENTS_MAX);
+        let folder = work.path().to_owned();
+        let rendering = tokio::spawn(async move {
+            render(&machine, &order, &folder, &limits, events, cancel).await
+        });
+        let mut progress =
+            Progress { frames_total: count(assignment.frames.len()), ..Progress::default() };
+        let mut told = Instant::now();
+        let mut stored: HashMap<i32, Stored> = HashMap::new();
+        let mut upload_failed = None;
+        while let Some(event) = heard.recv().await {
+            match event {
+                Event::Preflight(_) => {}
+                Event::Sample { frame, sample, samples } => {
+                    progress = Progress { frame, sample, samples, ..progress };
+                }
+                Event::FrameSaved { frame, path } if upload_failed.is_none() => {
+                    match self.upload(&transfers, frame, &path).await {
+                        Ok(file) => {
+                            stored.insert(frame, file);
+                            progress.frames_done = count(stored.len());
+                            let job = self.attempt.job_id.to_string();
+                            (self.context.news)(News::Frame { job, frame });
+                        }
+                        Err(why) => upload_failed = Some(why),
+                    }
+                }
+                Event::FrameSaved { .. } => {}
+            }
+            if told.elapsed() >= PROGRESS_EVERY {
+                told = Instant::now();
+                let frame = FromProvider::Progress { attempt: self.attempt, progress };
+                drop(self.context.outgoing.try_send(frame));
+            }
+        }
+        let rendered = rendering
+            .await
+            .map_err(|error| machine_fault("the render's thread ended", &error))??;
+        if let Some(why) = upload_failed {
+            return Err(machine_fault("a frame could not be uploaded", &why));
+        }
+        let file = |frame: &i32| {
+            let stored = stored.get(frame)?;
+            Some(FrameFile { frame: *frame, size: stored.size, sha256: stored.sha256.clone() })
+        };
+        let files: Option<Vec<FrameFile>> = assignment.frames.iter().map(file).collect();
+        let files = files.ok_or_else(|| machine_fault("a frame is missing", &"not announced"))?;
+        Ok((files, milliseconds(rendered.seconds)))
+    }
+
+    /// Asks for a place, and puts the frame there; both again while they fail.
+    async fn upload(
+        &mut self,
+        transfers: &Transfers,
+        frame: i32,
+        path: &Path,
+    ) -> Result<Stored, String> {
+        let file = transfer::measure(path).await.map_err(|error| error.to_string())?;
+        let mut why = String::new();
+        for attempt in 0..UPLOAD_TRIES {
+            if attempt > 0 {
+                tokio::time::sleep(Duration::from_millis(500 << attempt.min(6))).await;
+            }
+            let Some(grant) = self.ask(frame, &file).await else {
+                why = "the hub granted no place for it".to_owned();
+                continue;
+            };
+            match transfers.put(&grant, path).await {
+                Ok(()) => return Ok(file),
+                Err(refused) => why = refused,
+            }
+        }
+        Err(why)
+    }
+
+    async fn ask(&mut self, frame: i32, file: &Stored) -> Option<Grant> {
+        let want = FromProvider::WantPut {
+            attempt: self.attempt,
+            frame,
+            size: file.size,
+            sha256: file.sha256.clone(),
+        };
+        self.context.outgoing.send(want).await.ok()?;
+        let deadline = Instant::now() + GRANT_WITHIN;
+        loop {
+            let grant = tokio::time::timeout_at(deadline, self.granted.recv()).await.ok()??;
+            // One for another frame answers an earlier question that was given up.
+            if grant.frame == frame {
+                return Some(grant);
+            }
+        }
+    }
+}
+
+fn order(assignment: &Assignment, work: &Path) -> Result<Order, Fault> {
+    let unknown = |what: &str| {
+        Fault::node(
+            NodeReason::Format,
+            format!("the hub asked for {what}, which this node does not know"),
+        )
+    };
+    let engine = match assignment.engine.as_deref() {
+        None => None,
+        Some("cycles") => Some(Engine::Cycles),
+        Some("eevee") => Some(Engine::Eevee),
+        Some(_) => return Err(unknown("an engine")),
+    };
+    let output = match assignment.output.as_str() {
+        "PNG" => OutputFormat::Png,
+        "JPEG" => OutputFormat::Jpeg,
+        "EXR" => OutputFormat::Exr,
+        _ => return Err(unknown("an output format")),
+    };
+    let known = assignment.scene.format.strip_prefix('.').is_some_and(|suffix| {
+        (1..=8).contains(&suffix.len()) && suffix.bytes().all(|b| b.is_ascii_lowercase())
+    });
+    if !known {
+        return Err(unknown("a file format"));
+    }
+    Ok(Order {
+        scene: work.join(format!("scene{}", assignment.scene.format)),
+        format: assignment.scene.format.clone(),
+        frames: assignment.frames.clone(),
+        width: assignment.width,
+        height: assignment.height,
+        engine,
+        samples: assignment.samples,
+        output,
+        seed: 0,
+        threads: None,
+    })
+}
+
+fn count(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a measured duration")]
+fn milliseconds(seconds: f64) -> u64 {
+    (seconds.clamp(0.0, 1e9) * 1_000.0) as u64
+}

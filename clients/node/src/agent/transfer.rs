@@ -1,0 +1,132 @@
+//! Files in and out over presigned URLs: the scene by GET, frames by PUT, nothing held in memory.
+
+use std::path::Path;
+use std::time::Duration;
+
+use framefair_wire::market::Scene;
+use futures::StreamExt;
+use reqwest::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
+use reqwest::{Body, Client, StatusCode};
+use sha2::{Digest, Sha256};
+use tokio::fs::File;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::task::Grant;
+
+const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+/// A transfer that moves nothing for this long is given up.
+const IDLE_MAX: Duration = Duration::from_secs(60);
+const FETCH_TRIES: u32 = 5;
+
+pub(crate) struct Transfers {
+    client: Client,
+}
+
+/// A file and what the hub must know of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Stored {
+    pub(crate) size: u64,
+    /// Lower-case hex.
+    pub(crate) sha256: String,
+}
+
+impl Transfers {
+    pub(crate) fn new() -> reqwest::Result<Transfers> {
+        let client = Client::builder()
+            .connect_timeout(CONNECT_WITHIN)
+            .read_timeout(IDLE_MAX)
+            .redirect(reqwest::redirect::Policy::none())
+            .build()?;
+        Ok(Transfers { client })
+    }
+
+    /// Brings the scene to `to`; it must be exactly the bytes that were announced.
+    pub(crate) async fn fetch(&self, scene: &Scene, to: &Path) -> Result<(), String> {
+        let mut why = String::new();
+        for attempt in 0..FETCH_TRIES {
+            if attempt > 0 {
+                tokio::time::sleep(Duration::from_millis(500 << attempt)).await;
+            }
+            match self.fetch_once(scene, to).await {
+                Ok(()) => return Ok(()),
+                Err(error) => why = error,
+            }
+        }
+        Err(why)
+    }
+
+    async fn fetch_once(&self, scene: &Scene, to: &Path) -> Result<(), String> {
+        let answer = self.client.get(&scene.url).send().await.map_err(without_url)?;
+        if answer.status() != StatusCode::OK {
+            return Err(format!("the store answered {}", answer.status()));
+        }
+        let mut file = File::create(to).await.map_err(|error| error.to_string())?;
+        let (mut hash, mut bytes) = (Sha256::new(), 0_u64);
+        let mut body = answer.bytes_stream();
+        while let Some(chunk) = body.next().await {
+            let chunk = chunk.map_err(without_url)?;
+            bytes += chunk.len() as u64;
+            if bytes > scene.bytes {
+                return Err("the scene is longer than announced".to_owned());
+            }
+            hash.update(&chunk);
+            file.write_all(&chunk).await.map_err(|error| error.to_string())?;
+        }
+        file.flush().await.map_err(|error| error.to_string())?;
+        if bytes != scene.bytes || hex::encode(hash.finalize()) != scene.sha256 {
+            return Err("the scene is not the one that was announced".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Puts a frame where it was granted. One that is there already was put by an earlier try.
+    pub(crate) async fn put(&self, grant: &Grant, path: &Path) -> Result<(), String> {
+        let file = File::open(path).await.map_err(|error| error.to_string())?;
+        let size = file.metadata().await.map_err(|error| error.to_string())?.len();
+        let chunks = futures::stream::unfold(file, |mut file| async move {
+            let mut chunk = vec![0; 64 << 10];
+            match file.read(&mut chunk).await {
+                Ok(0) => None,
+                Ok(n) => {
+                    chunk.truncate(n);
+                    Some((Ok(chunk), file))
+                }
+                Err(error) => Some((Err(error), file)),
+            }
+        });
+        let mut put = self.client.put(&grant.url).header(CONTENT_LENGTH, size);
+        for (name, value) in &grant.headers {
+            let name: HeaderName = name.parse().map_err(|_| "the hub named a bad header")?;
+            let value: HeaderValue = value.parse().map_err(|_| "the hub named a bad header")?;
+            if name != CONTENT_LENGTH && name != reqwest::header::HOST {
+                put = put.header(name, value);
+            }
+        }
+        let answer = put.body(Body::wrap_stream(chunks)).send().await.map_err(without_url)?;
+        match answer.status() {
+            status if status.is_success() => Ok(()),
+            StatusCode::PRECONDITION_FAILED => Ok(()),
+            status => Err(format!("the store answered {status}")),
+        }
+    }
+}
+
+/// Size and hash of a file, read once.
+pub(crate) async fn measure(path: &Path) -> std::io::Result<Stored> {
+    let mut file = File::open(path).await?;
+    let (mut hash, mut size) = (Sha256::new(), 0_u64);
+    let mut chunk = vec![0; 256 << 10];
+    loop {
+        let n = file.read(&mut chunk).await?;
+        if n == 0 {
+            return Ok(Stored { size, sha256: hex::encode(hash.finalize()) });
+        }
+        size += n as u64;
+        hash.update(&chunk[..n]);
+    }
+}
+
+/// Presigned URLs are secrets, and errors like to quote them.
+fn without_url(error: reqwest::Error) -> String {
+    error.without_url().to_string()
+}

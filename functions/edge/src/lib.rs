@@ -1,0 +1,50 @@
+//! What no face owns: `/health`, preflight, and what nobody knows. Needs no table and no chain.
+
+mod health;
+mod preflight;
+
+use axum::Router;
+use axum::routing::any;
+use framefair_http::refuse_unknown;
+use utoipa::OpenApi;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
+use utoipa_axum::routes;
+
+pub use preflight::Origins;
+
+/// The name that stands before every handler here.
+pub const FACE: &str = "edge";
+
+#[derive(OpenApi)]
+#[openapi(info(title = "Edge", description = "What no face owns."))]
+struct Document;
+
+type Route = fn() -> UtoipaMethodRouter;
+
+/// Operations that have a path of their own.
+pub fn operations() -> Vec<(&'static str, Route)> {
+    vec![("health", || routes!(health::health))]
+}
+
+/// All of it: health, and answers to preflight and to unknown paths as the fallback.
+pub fn edge() -> (Router, utoipa::openapi::OpenApi) {
+    let empty = OpenApiRouter::with_openapi(Document::openapi());
+    let all = operations().into_iter().fold(empty, |router, (_, route)| router.routes(route()));
+    let (router, document) = all.split_for_parts();
+    (router.route("/hub/health", axum::routing::get(health::hub_health)), document)
+}
+
+/// One operation alone, as its Lambda serves it.
+pub fn operation(name: &str) -> Option<Router> {
+    match name {
+        "health" => Some(edge().0),
+        "preflight" => Some(Router::new().fallback(any(preflight::preflight))),
+        "unknown" => Some(Router::new().fallback(any(refuse_unknown))),
+        _ => None,
+    }
+}
+
+/// What a process that serves everything falls back to.
+pub fn fallback(router: Router) -> Router {
+    router.fallback(any(preflight::preflight_or_unknown))
+}

@@ -1,0 +1,39 @@
+//! `GET /render/{jobId}/result`: a redirect to the file, or the file itself when it is small.
+
+use axum::extract::{Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use framefair_app::market;
+use framefair_domain::id::JobId;
+use framefair_http::{Api, PathId};
+use serde::Deserialize;
+
+use crate::Market;
+use crate::face::Error;
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct How {
+    #[serde(default = "yes")]
+    redirect: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[utoipa::path(get, path = "/render/{jobId}/result", operation_id = "renderResult", tag = "Render",
+    params(("jobId" = String, Path), ("redirect" = Option<bool>, Query)),
+    responses((status = 200, description = "the file"), (status = 302, description = "where the file is"),
+        (status = 400, description = "not completed"), (status = 402, description = "never paid"), (status = 404, description = "no such job")))]
+pub(crate) async fn render_result(
+    State(api): State<Api>,
+    PathId(job, _): PathId<Market, JobId>,
+    Query(how): Query<How>,
+) -> Result<Response, Error> {
+    if how.redirect {
+        let url = market::result_url(&api.ctx, job).await?;
+        return Ok((StatusCode::FOUND, [(header::LOCATION, url)]).into_response());
+    }
+    let file = market::result_file(&api.ctx, job).await?;
+    Ok(([(header::CONTENT_TYPE, file.content_type)], file.bytes).into_response())
+}

@@ -1,0 +1,17 @@
+//! The market's Lambdas: `_HANDLER` says which operation this one is; without it, the whole face.
+
+use framefair_http::lambda;
+use framefair_market::{FACE, face, operation};
+
+#[tokio::main]
+async fn main() -> Result<(), lambda_http::Error> {
+    match lambda::operation(FACE) {
+        None => lambda::serve(|api| face(api).0).await,
+        Some(name) => {
+            if !framefair_market::operations().iter().any(|(known, _)| *known == name) {
+                return Err(format!("the market has no operation `{name}`; see _HANDLER").into());
+            }
+            lambda::serve(|api| operation(api, &name).unwrap_or_default()).await
+        }
+    }
+}

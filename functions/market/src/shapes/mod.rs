@@ -1,0 +1,27 @@
+//! The JSON of the contract, in and out.
+
+mod job;
+mod money;
+mod provider;
+mod settings;
+
+use axum::Json;
+use serde::Serialize;
+
+pub(crate) use job::{PaymentRequired, RenderJob, status_of};
+pub(crate) use money::{Sol, Tenths};
+pub(crate) use provider::{ProviderView, RawPricing, Spec, endpoint_url};
+pub(crate) use settings::read_settings;
+
+/// `{"success": true, "data": …}`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Envelope<T> {
+    success: bool,
+    data: T,
+}
+
+pub(crate) type Data<T> = Json<Envelope<T>>;
+
+pub(crate) fn data<T>(data: T) -> Data<T> {
+    Json(Envelope { success: true, data })
+}

@@ -1,0 +1,116 @@
+//! The workers as Lambdas: SQS batches with partial failures, and schedules.
+
+use std::path::PathBuf;
+
+use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
+use framefair_app::settlement::{Signer, Signers};
+use framefair_app::sweep::Reach;
+use framefair_app::{Ctx, Hint, Queue, Refusal};
+
+use lambda_runtime::{Error, LambdaEvent};
+use serde_json::Value;
+
+use crate::{Outcome, dispatch, payouts, sweep, verify, watch};
+
+/// What `_HANDLER` can name here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Worker {
+    Dispatch,
+    Verify,
+    Payouts,
+    Sweeper,
+    Watcher,
+}
+
+impl Worker {
+    pub fn from_handler(handler: &str) -> Option<Worker> {
+        Some(match handler.strip_prefix("workers-")? {
+            "dispatch" => Worker::Dispatch,
+            "verify" => Worker::Verify,
+            "payouts" => Worker::Payouts,
+            "sweeper" => Worker::Sweeper,
+            "watcher" => Worker::Watcher,
+            _ => return None,
+        })
+    }
+}
+
+/// Everything one function needs.
+pub struct Function {
+    ctx: Ctx,
+    worker: Worker,
+    signers: Option<Signers>,
+}
+
+impl Function {
+    /// The payouts worker alone reads keys, from files that `ESCROW_KEY_FILE` and `GAS_KEY_FILE`
+    /// name.
+    pub async fn from_env(worker: Worker) -> Result<Function, Error> {
+        let ctx = Ctx::from_env().await?;
+        let key = |name: &str| -> Result<Signer, Error> {
+            let path = std::env::var_os(name).map(PathBuf::from);
+            let path = path.ok_or_else(|| format!("{name} is not set"))?;
+            Ok(Signer::load(path)?)
+        };
+        let signers = match worker {
+            Worker::Payouts => {
+                Some(Signers { escrow: key("ESCROW_KEY_FILE")?, gas: key("GAS_KEY_FILE")? })
+            }
+            _ => None,
+        };
+        Ok(Function { ctx, worker, signers })
+    }
+
+    /// Answers which messages must come again.
+    pub async fn handle(&self, event: LambdaEvent<Value>) -> Result<Value, Error> {
+        match self.worker {
+            Worker::Sweeper => {
+                let jobs = sweep(&self.ctx, Reach::Due).await?;
+                Ok(serde_json::json!({ "jobs": jobs }))
+            }
+            Worker::Watcher => {
+                let booked = watch(&self.ctx).await?;
+                Ok(serde_json::json!({ "booked": booked }))
+            }
+            Worker::Dispatch | Worker::Verify | Worker::Payouts => {
+                let batch: SqsEvent = serde_json::from_value(event.payload)?;
+                Ok(serde_json::to_value(self.batch(batch).await)?)
+            }
+        }
+    }
+
+    async fn batch(&self, batch: SqsEvent) -> SqsBatchResponse {
+        let mut failures = Vec::new();
+        for message in batch.records {
+            let body = message.body.unwrap_or_default();
+            if let Err(refusal) = self.one(&body).await {
+                tracing::error!(%refusal, "A hint could not be followed");
+                let mut failure = BatchItemFailure::default();
+                failure.item_identifier = message.message_id.unwrap_or_default();
+                failures.push(failure);
+            }
+        }
+        let mut response = SqsBatchResponse::default();
+        response.batch_item_failures = failures;
+        response
+    }
+
+    async fn one(&self, body: &str) -> Result<(), Refusal> {
+        // A message that is not a hint will never be one: drop it rather than have it come back.
+        let Ok(hint) = serde_json::from_str::<Hint>(body) else {
+            tracing::warn!("Dropped a message that is no hint");
+            return Ok(());
+        };
+        let (queue, outcome) = match (self.worker, &self.signers) {
+            (Worker::Payouts, Some(signers)) => {
+                (Queue::Payouts, payouts(&self.ctx, signers, &hint).await?)
+            }
+            (Worker::Verify, _) => (Queue::Verify, verify(&self.ctx, &hint).await?),
+            _ => (Queue::Dispatch, dispatch(&self.ctx, &hint).await?),
+        };
+        if let Outcome::Again(delay_s) = outcome {
+            self.ctx.hint(queue, &hint, delay_s).await;
+        }
+        Ok(())
+    }
+}

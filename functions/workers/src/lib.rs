@@ -1,0 +1,57 @@
+//! What queues and schedules wake. Each worker reads the truth from the table and acts on that; a
+//! hint only says where to look. Safe to run twice and at once.
+
+pub mod lambda;
+mod verify;
+
+use framefair_app::delivery::{self, Dispatched};
+use framefair_app::settlement::{Advanced, Signers, advance};
+use framefair_app::sweep::{self, Reach};
+use framefair_app::{Call, Ctx, Hint, Refusal, watch};
+
+pub use verify::verify;
+
+/// Whether the hint has done its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Done,
+    /// Send the hint again with this delay, in seconds.
+    Again(u32),
+}
+
+/// Finds a node for a queued job; looks after one that has a node already.
+pub async fn dispatch(ctx: &Ctx, hint: &Hint) -> Result<Outcome, Refusal> {
+    let mut call = Call::live();
+    match delivery::dispatch(ctx, &mut call, hint).await? {
+        Dispatched::Leased(_) => Ok(Outcome::Done),
+        Dispatched::Later(ms) => Ok(Outcome::Again(seconds(ms))),
+        Dispatched::Nothing => {
+            sweep::look_after_lease(ctx, &call, hint.job).await?;
+            Ok(Outcome::Done)
+        }
+    }
+}
+
+/// Moves one settlement one step.
+pub async fn payouts(ctx: &Ctx, signers: &Signers, hint: &Hint) -> Result<Outcome, Refusal> {
+    match advance(ctx, &Call::live(), signers, hint.job).await {
+        Ok(Advanced::Nothing) | Err(Refusal::NotFound) => Ok(Outcome::Done),
+        Ok(Advanced::Later(ms)) => Ok(Outcome::Again(seconds(ms))),
+        Err(refusal) => Err(refusal),
+    }
+}
+
+/// Looks at every job that is due.
+pub async fn sweep(ctx: &Ctx, reach: Reach) -> Result<usize, Refusal> {
+    sweep::sweep(ctx, &mut Call::live(), reach).await
+}
+
+/// Books what came into escrow.
+pub async fn watch(ctx: &Ctx) -> Result<usize, Refusal> {
+    watch::watch(ctx, &Call::live()).await
+}
+
+/// Whole seconds, rounded up, at least one.
+fn seconds(ms: i64) -> u32 {
+    u32::try_from(ms.max(1).unsigned_abs().div_ceil(1_000)).unwrap_or(u32::MAX)
+}

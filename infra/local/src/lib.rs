@@ -1,0 +1,11 @@
+//! The whole system in one process, for one machine: the same routers, workers and relay as in
+//! the cloud, over an embedded table, store, queues and chain. No business logic here.
+
+mod accounting;
+mod folder;
+mod machine;
+mod work;
+
+pub use accounting::audit;
+pub use folder::{FolderRefused, Ports};
+pub use machine::{Machine, Options};

@@ -1,0 +1,179 @@
+//! Starts everything in order, and stops it in the reverse order.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use axum::Router;
+use framefair_app::settlement::Signers;
+use framefair_app::{Call, Ctx, Platform, watch};
+use framefair_chain::{Chain, Commitment, Seam as ChainSeam, wallet};
+use framefair_devcloud::DevCloud;
+use framefair_domain::money::{LAMPORTS_PER_SOL, Lamports};
+use framefair_domain::wallet::Wallet;
+use framefair_http::{Api, frame};
+use framefair_localnet::Localnet;
+use framefair_relay::Relay;
+use framefair_store::{Config as StoreConfig, Seam as StoreSeam, Store, setup};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::folder::{CloudKey, Folder, Ports};
+use crate::work;
+
+/// How the machine is to run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub data: PathBuf,
+    pub ports: Ports,
+    pub slot_ms: u64,
+    pub rate_limits: bool,
+}
+
+/// What escrow owns from the start, so that its account exists whatever else it holds.
+const FLOAT: Lamports = Lamports(LAMPORTS_PER_SOL);
+/// Pays the network fees of payouts.
+const GAS: Lamports = Lamports(10 * LAMPORTS_PER_SOL);
+/// The one relay of one machine.
+const RELAY_SLOT: u8 = 0;
+/// Larger than the largest scene and the largest zip of frames.
+const OBJECT_BYTES_MAX: u64 = 8 << 30;
+/// How long requests in flight may take to end.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// A running system.
+pub struct Machine {
+    pub hub: SocketAddr,
+    pub ports: Ports,
+    pub escrow: Wallet,
+    pub ctx: Ctx,
+    closing: CancellationToken,
+    tasks: JoinSet<()>,
+    cloud: DevCloud,
+    chain: Localnet,
+    _folder: Folder,
+}
+
+pub(crate) fn loopback(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+/// The embedded cloud and chain of a folder.
+pub(crate) async fn start_services(
+    folder: &Folder,
+    key: &CloudKey,
+    ports: Ports,
+    slot_ms: u64,
+) -> Result<(DevCloud, Localnet)> {
+    let cloud = DevCloud::start(framefair_devcloud::Config {
+        data_dir: folder.path("cloud"),
+        addr: loopback(ports.aws),
+        access_key: key.access_key.clone(),
+        secret_key: key.secret_key.clone(),
+        object_size_max: OBJECT_BYTES_MAX,
+    })
+    .await
+    .context("the embedded cloud did not start")?;
+    let chain = Localnet::start(framefair_localnet::Config {
+        data_dir: folder.path("chain"),
+        rpc_addr: loopback(ports.rpc),
+        slot_ms,
+    })
+    .await
+    .context("the embedded chain did not start")?;
+    Ok((cloud, chain))
+}
+
+/// The clients of a running cloud and chain.
+pub(crate) async fn connect(
+    aws_url: &str,
+    rpc_url: &str,
+    key: &CloudKey,
+    escrow: Wallet,
+) -> Result<Ctx> {
+    let config = StoreConfig::local(aws_url, &key.access_key, &key.secret_key);
+    let store = Store::open(config, StoreSeam::off())?;
+    let chain = framefair_chain::Config {
+        rpc_url: rpc_url.to_owned(),
+        second_rpc_url: None,
+        genesis_hash: None,
+        timeout_ms: 10_000,
+    };
+    let chain = Chain::connect(chain, ChainSeam::default()).await?;
+    Ok(Ctx { store, chain, platform: Platform::new(escrow) })
+}
+
+impl Machine {
+    pub async fn start(options: Options) -> Result<Machine> {
+        let folder = Folder::open(&options.data)?;
+        let key = folder.cloud_key()?;
+        let signers = Signers { escrow: folder.signer("escrow")?, gas: folder.signer("gas")? };
+        let escrow = signers.escrow.wallet();
+        // The hub's port first: a taken port should cost nothing.
+        let listener = TcpListener::bind(loopback(options.ports.hub)).await.with_context(|| {
+            format!("port {} cannot be used; choose another with --port", options.ports.hub)
+        })?;
+        let hub = listener.local_addr()?;
+        let (cloud, chain) = start_services(&folder, &key, options.ports, options.slot_ms).await?;
+        let ctx = connect(&cloud.endpoint_url(), &chain.rpc_url(), &key, escrow).await?;
+        setup::ensure(&ctx.store, 1).await.context("the table could not be made")?;
+        fund(&ctx, &signers).await?;
+
+        let ports =
+            Ports { hub: hub.port(), rpc: chain.rpc_addr().port(), aws: cloud.addr().port() };
+        folder.remember_ports(ports)?;
+        let closing = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        let relay = Relay::new(ctx.clone(), RELAY_SLOT, closing.clone());
+        relay.take_over().await?;
+        let router = hub_router(&ctx, &relay);
+        tasks.spawn(relay.run());
+        work::spawn(&mut tasks, &ctx, signers, &closing);
+        let stop = closing.clone();
+        tasks.spawn(async move {
+            let serve = axum::serve(listener, router)
+                .with_graceful_shutdown(async move { stop.cancelled().await });
+            if let Err(error) = serve.await {
+                tracing::error!(%error, "The hub stopped serving");
+            }
+        });
+        Ok(Machine { hub, ports, escrow, ctx, closing, tasks, cloud, chain, _folder: folder })
+    }
+
+    /// Ends what is running; what was answered stays.
+    pub async fn stop(mut self) {
+        self.closing.cancel();
+        let drained =
+            tokio::time::timeout(DRAIN, async { while self.tasks.join_next().await.is_some() {} });
+        if drained.await.is_err() {
+            self.tasks.shutdown().await;
+        }
+        self.chain.shutdown().await;
+        self.cloud.shutdown().await;
+    }
+}
+
+/// Every face under one origin, the market also under `/hub`.
+fn hub_router(ctx: &Ctx, relay: &std::sync::Arc<Relay>) -> Router {
+    let api = Api::new(ctx.clone());
+    let (edge, _) = framefair_edge::edge();
+    let (market, _) = framefair_market::face(api);
+    let all = edge.merge(relay.router()).merge(market.clone()).nest("/hub", market);
+    frame(framefair_edge::fallback(all))
+}
+
+/// Gives escrow and the gas wallet what they need to start with, from the chain's faucet.
+async fn fund(ctx: &Ctx, signers: &Signers) -> Result<()> {
+    let escrow = signers.escrow.wallet();
+    if ctx.chain.balance(&escrow, Commitment::Confirmed).await? < FLOAT {
+        let signature = wallet::airdrop(&ctx.chain, &escrow, FLOAT).await?;
+        watch::book_float(ctx, &Call::live(), &signature).await?;
+    }
+    let gas = signers.gas.wallet();
+    if ctx.chain.balance(&gas, Commitment::Confirmed).await? < Lamports(LAMPORTS_PER_SOL) {
+        wallet::airdrop(&ctx.chain, &gas, GAS).await?;
+    }
+    Ok(())
+}

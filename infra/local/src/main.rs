@@ -1,0 +1,127 @@
+//! `framefair-local`: the hub on one machine, and the audit of its money.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+use framefair_local::{Machine, Options, Ports, audit};
+use tracing_subscriber::EnvFilter;
+
+/// The whole of Framefair in one process: hub, workers, relay, table, store, queues and a Solana
+/// chain. Everything listens on loopback only and lies in one folder.
+#[derive(Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: Option<Run>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Prove to the lamport that escrow holds what it must; exits 1 when it does not.
+    Audit {
+        /// The folder that framefair-local was started with; it may be running.
+        #[arg(long)]
+        data: PathBuf,
+        /// Print one JSON document.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Args)]
+struct Run {
+    /// Where everything is kept; made when missing.
+    #[arg(long)]
+    data: PathBuf,
+    /// The hub's port.
+    #[arg(long, default_value_t = 8000)]
+    port: u16,
+    /// The chain's JSON-RPC port; its WebSocket is on the next one.
+    #[arg(long, default_value_t = 8899)]
+    rpc_port: u16,
+    /// The port of DynamoDB, S3 and SQS. Keep it: links to files name it.
+    #[arg(long, default_value_t = 8001)]
+    aws_port: u16,
+    /// Milliseconds per slot of the chain; a payment is final after 32.
+    #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u64).range(5..=60_000))]
+    slot_ms: u64,
+    /// For tests: count no requests.
+    #[arg(long)]
+    no_rate_limits: bool,
+    /// Open the hub in a browser once it is up.
+    #[arg(long)]
+    open: bool,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let cli = Cli::parse();
+    let done = match (cli.command, cli.run) {
+        (Some(Command::Audit { data, json }), _) => print_audit(&data, json).await,
+        (None, Some(run)) => serve(run).await.map(|()| ExitCode::SUCCESS),
+        (None, None) => {
+            eprintln!("framefair-local: give --data DIR, or see --help");
+            return ExitCode::from(2);
+        }
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("framefair-local: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+async fn serve(run: Run) -> Result<()> {
+    let ports = Ports { hub: run.port, rpc: run.rpc_port, aws: run.aws_port };
+    let data = run.data.clone();
+    let machine = Machine::start(Options {
+        data: run.data,
+        ports,
+        slot_ms: run.slot_ms,
+        rate_limits: !run.no_rate_limits,
+    })
+    .await?;
+    let url = format!("http://{}", machine.hub);
+    println!("hub     {url}");
+    println!(
+        "rpc     http://127.0.0.1:{} (WebSocket on {})",
+        machine.ports.rpc,
+        machine.ports.rpc + 1
+    );
+    println!("aws     http://127.0.0.1:{} (DynamoDB, S3, SQS)", machine.ports.aws);
+    println!("escrow  {}", machine.escrow);
+    println!("data    {}", data.display());
+    println!("ready   Ctrl-C stops it; what was answered stays");
+    if run.open {
+        drop(std::process::Command::new("xdg-open").arg(format!("{url}/providers")).spawn());
+    }
+    stop_signal().await?;
+    println!("stopping");
+    machine.stop().await;
+    Ok(())
+}
+
+async fn stop_signal() -> Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        done = tokio::signal::ctrl_c() => done?,
+    }
+    Ok(())
+}
+
+async fn print_audit(data: &std::path::Path, json: bool) -> Result<ExitCode> {
+    let audit = audit(data).await?;
+    if json {
+        println!("{}", serde_json::to_string_pretty(&audit)?);
+    } else {
+        print!("{audit}");
+    }
+    Ok(if audit.balances() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -1,0 +1,285 @@
+//! What one node works on, as its connection remembers it, and what each frame about it means.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use framefair_app::delivery::{self, Put, Session};
+use framefair_app::verification;
+use framefair_app::{Call, Ctx, JobState, Refusal, Report};
+use framefair_domain::id::JobId;
+use framefair_domain::time::Timestamp;
+use framefair_wire::market::{
+    Assignment, Attempt, Fault, FromProvider, Outcome, Progress, Scene, ToProvider,
+};
+
+/// Progress is written at most this often, and not for tasks that are done sooner.
+const PROGRESS_EVERY: Duration = Duration::from_secs(5);
+const PROGRESS_AFTER: Duration = Duration::from_secs(2);
+
+struct Known {
+    assignment: Option<ToProvider>,
+    accepted: bool,
+    /// The node has reported it done and waits for the verdict.
+    reported: bool,
+    since: Instant,
+    started: Timestamp,
+    written: Option<Instant>,
+}
+
+pub(crate) struct Attempts {
+    ctx: Ctx,
+    session: Session,
+    known: HashMap<Attempt, Known>,
+}
+
+type Answers = Vec<ToProvider>;
+
+impl Attempts {
+    pub(crate) fn new(ctx: Ctx, session: Session) -> Attempts {
+        Attempts { ctx, session, known: HashMap::new() }
+    }
+
+    /// A frame of the node.
+    pub(crate) async fn take(&mut self, frame: FromProvider) -> Answers {
+        let (about, answered) = match frame {
+            FromProvider::Ready { slots } => return self.ready(slots).await,
+            FromProvider::Accepted(attempt) => {
+                self.know(attempt).accepted = true;
+                return Vec::new();
+            }
+            FromProvider::Progress { attempt, progress } => {
+                (attempt, self.progress(attempt, progress).await)
+            }
+            FromProvider::Declined { attempt, reason } => {
+                tracing::info!(job = %attempt.job_id, reason, "A node declined a task");
+                (attempt, self.declined(attempt).await)
+            }
+            FromProvider::WantPut { attempt, frame, size, sha256 } => {
+                (attempt, self.want_put(attempt, frame, size, &sha256).await)
+            }
+            FromProvider::Done { attempt, render_ms, .. } => {
+                (attempt, self.done(attempt, render_ms).await)
+            }
+            FromProvider::Failed { attempt, fault, error } => {
+                (attempt, self.failed(attempt, fault, &error).await)
+            }
+            FromProvider::Auth { .. } | FromProvider::Heartbeat | FromProvider::Unknown => {
+                return Vec::new();
+            }
+        };
+        match answered {
+            Ok(answers) => answers,
+            Err(Refusal::StaleLease) => {
+                self.known.remove(&about);
+                vec![ToProvider::Stop(about)]
+            }
+            Err(refusal) => {
+                tracing::warn!(job = %about.job_id, %refusal, "A node's frame could not be followed");
+                vec![ToProvider::Error { error: refusal.to_string() }]
+            }
+        }
+    }
+
+    /// The node takes work now; what it holds from before is sent to it again.
+    async fn ready(&mut self, slots: u32) -> Answers {
+        match delivery::ready(&self.ctx, &Call::live(), self.session, slots).await {
+            Ok(held) => {
+                let mut answers = Vec::new();
+                for job in held {
+                    answers.extend(self.look(job).await);
+                }
+                answers
+            }
+            Err(refusal) => {
+                tracing::warn!(%refusal, "A node's readiness was not recorded");
+                Vec::new()
+            }
+        }
+    }
+
+    /// Something about the job changed: work to hand out, a verdict, or an end.
+    pub(crate) async fn look(&mut self, job: JobId) -> Answers {
+        let order = match delivery::assignment(&self.ctx, job).await {
+            Ok(order) => order,
+            Err(refusal) => {
+                tracing::warn!(%job, %refusal, "A job could not be read");
+                return Vec::new();
+            }
+        };
+        let ours = order.filter(|order| order.lease.node == self.session.node);
+        let current = ours.as_ref().map(|o| Attempt { job_id: job, epoch: o.job.task.epoch });
+        let mut answers = self.settle_others(job, current).await;
+        let (Some(order), Some(attempt)) = (ours, current) else { return answers };
+        let known = self.know(attempt);
+        if known.assignment.is_none() && !known.accepted {
+            let assign = ToProvider::Assign(Box::new(assignment(attempt, &order)));
+            known.assignment = Some(assign.clone());
+            if let Some(payment) = order.job.payment.filter(|_| attempt.epoch == 1) {
+                let tx_signature = payment.signature.to_string();
+                answers.push(ToProvider::JobPaid { job_id: job, tx_signature });
+            }
+            answers.push(assign);
+        }
+        answers
+    }
+
+    /// Ends what this connection remembers of the job under any other lease than `current`.
+    async fn settle_others(&mut self, job: JobId, current: Option<Attempt>) -> Answers {
+        let over: Vec<Attempt> = self
+            .known
+            .keys()
+            .filter(|attempt| attempt.job_id == job && Some(**attempt) != current)
+            .copied()
+            .collect();
+        let mut answers = Vec::new();
+        for attempt in over {
+            let reported = self.known.remove(&attempt).is_some_and(|known| known.reported);
+            match verification::outcome(&self.ctx, job, attempt.epoch).await {
+                Ok(Some(state)) if reported => answers.push(settled(attempt, state)),
+                Ok(Some(JobState::Cancelled)) => {
+                    answers.push(ToProvider::JobCancelled { job_id: job });
+                    answers.push(ToProvider::Stop(attempt));
+                }
+                _ => answers.push(ToProvider::Stop(attempt)),
+            }
+        }
+        answers
+    }
+
+    /// Work that the node has not answered yet.
+    pub(crate) fn unaccepted(&self) -> Answers {
+        let waiting = self.known.values().filter(|known| !known.accepted && !known.reported);
+        waiting.filter_map(|known| known.assignment.clone()).collect()
+    }
+
+    async fn declined(&mut self, attempt: Attempt) -> Result<Answers, Refusal> {
+        let (job, epoch) = (attempt.job_id, attempt.epoch);
+        self.known.remove(&attempt);
+        delivery::decline(&self.ctx, &Call::live(), self.session, job, epoch).await?;
+        Ok(Vec::new())
+    }
+
+    async fn progress(&mut self, attempt: Attempt, progress: Progress) -> Result<Answers, Refusal> {
+        let known = self.know(attempt);
+        known.accepted = true;
+        let early = known.since.elapsed() < PROGRESS_AFTER;
+        if early || known.written.is_some_and(|at| at.elapsed() < PROGRESS_EVERY) {
+            return Ok(Vec::new());
+        }
+        known.written = Some(Instant::now());
+        let row = delivery::ProgressRow {
+            job: attempt.job_id,
+            epoch: attempt.epoch,
+            frames_done: progress.frames_done,
+            frames_total: progress.frames_total,
+            frame: progress.frame,
+            sample: progress.sample,
+            samples: progress.samples,
+            started: known.started,
+            at: Call::live().now,
+        };
+        delivery::progress(&self.ctx, self.session, row).await?;
+        Ok(Vec::new())
+    }
+
+    async fn want_put(
+        &mut self,
+        attempt: Attempt,
+        frame: i32,
+        size: u64,
+        sha256: &str,
+    ) -> Result<Answers, Refusal> {
+        let sha256 = hex::decode(sha256).ok().and_then(|bytes| bytes.try_into().ok());
+        let sha256 = sha256.ok_or_else(|| Refusal::invalid("sha256: 64 hex digits"))?;
+        let put = Put { frame, size, sha256 };
+        let (job, epoch) = (attempt.job_id, attempt.epoch);
+        let granted = delivery::want_put(&self.ctx, self.session, job, epoch, put).await?;
+        let (url, headers) = (granted.url, granted.headers);
+        Ok(vec![ToProvider::GrantPut { attempt, frame, url, headers }])
+    }
+
+    async fn done(&mut self, attempt: Attempt, render_ms: u64) -> Result<Answers, Refusal> {
+        let report = Report { epoch: attempt.epoch, render_ms };
+        match delivery::done(&self.ctx, self.session, attempt.job_id, report).await {
+            Ok(_) => {
+                self.know(attempt).reported = true;
+                Ok(Vec::new())
+            }
+            // Repeated after the verdict: the answer was lost, so give it again.
+            Err(Refusal::StaleLease) => {
+                let state = verification::outcome(&self.ctx, attempt.job_id, attempt.epoch).await?;
+                self.known.remove(&attempt);
+                Ok(state.map(|state| settled(attempt, state)).into_iter().collect())
+            }
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    async fn failed(
+        &mut self,
+        attempt: Attempt,
+        fault: Fault,
+        error: &str,
+    ) -> Result<Answers, Refusal> {
+        let (job, epoch) = (attempt.job_id, attempt.epoch);
+        let scene = fault == Fault::Scene;
+        self.known.remove(&attempt);
+        let call = Call::live();
+        let outcome = match delivery::failed(
+            &self.ctx,
+            &call,
+            self.session,
+            job,
+            epoch,
+            scene,
+            error,
+        )
+        .await
+        {
+            Ok(_) => Outcome::Recorded,
+            Err(Refusal::StaleLease) => Outcome::Stale,
+            Err(refusal) => return Err(refusal),
+        };
+        Ok(vec![ToProvider::Settled { attempt, outcome }])
+    }
+
+    fn know(&mut self, attempt: Attempt) -> &mut Known {
+        self.known.entry(attempt).or_insert_with(|| Known {
+            assignment: None,
+            accepted: false,
+            reported: false,
+            since: Instant::now(),
+            started: Call::live().now,
+            written: None,
+        })
+    }
+}
+
+fn settled(attempt: Attempt, state: JobState) -> ToProvider {
+    let outcome = match state {
+        JobState::Completed => Outcome::Completed,
+        _ => Outcome::Rejected,
+    };
+    ToProvider::Settled { attempt, outcome }
+}
+
+fn assignment(attempt: Attempt, order: &delivery::Order) -> Assignment {
+    let job = &order.job;
+    Assignment {
+        attempt,
+        scene: Scene {
+            url: order.scene_url.clone(),
+            name: job.scene.name.clone(),
+            format: job.scene.format.clone(),
+            bytes: job.scene.bytes,
+            sha256: job.scene.sha256.clone(),
+        },
+        frames: job.frames(),
+        width: job.settings.width,
+        height: job.settings.height,
+        engine: job.settings.engine.clone(),
+        samples: job.settings.samples,
+        output: delivery::output_word(job.settings.output).to_owned(),
+        until: order.lease.until.0,
+    }
+}

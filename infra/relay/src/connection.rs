@@ -1,0 +1,172 @@
+//! One actor per socket: it authenticates, then passes frames between the node and the table.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::response::Response;
+use framefair_app::delivery::{self, Session};
+use framefair_app::{Call, Hint, Queue};
+use framefair_domain::time::Timestamp;
+use framefair_wire::close;
+use framefair_wire::market::{
+    AUTH_WITHIN_MS, FRAME_BYTES_MAX, FromProvider, SILENCE_MAX_MS, ToProvider,
+};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout};
+
+use crate::Relay;
+use crate::attempts::Attempts;
+use crate::relay::Order;
+
+/// Small buffers: a thousand idle sockets should cost a few megabytes.
+const READ_BUFFER_BYTES: usize = 1 << 10;
+/// Protocol pings, so that a dead network shows.
+const PING_EVERY: Duration = Duration::from_secs(30);
+/// Work that was not accepted is sent again.
+const RESEND_EVERY: Duration = Duration::from_secs(10);
+/// One frame must leave within this time, or the peer is taken for gone.
+const SEND_WITHIN: Duration = Duration::from_secs(20);
+
+/// Why a connection ends, as the peer is told.
+type Goodbye = (u16, &'static str);
+
+const SILENT: Goodbye = (close::SILENT, "nothing was heard for 90 seconds");
+const GONE: Goodbye = (1000, "");
+
+pub(crate) async fn upgrade(
+    State(relay): State<Arc<Relay>>,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    upgrade
+        .max_message_size(FRAME_BYTES_MAX)
+        .max_frame_size(FRAME_BYTES_MAX)
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(0)
+        .on_upgrade(move |socket| serve(relay, socket))
+}
+
+async fn serve(relay: Arc<Relay>, mut socket: WebSocket) {
+    let Some(session) = authenticate(&relay, &mut socket).await else {
+        let unauthorized = ToProvider::Error { error: "Unauthorized".into() };
+        let _ = send(&mut socket, &unauthorized).await;
+        goodbye(socket, (close::UNAUTHORIZED, "unauthorized")).await;
+        return;
+    };
+    tracing::info!(node = %session.node, fence = session.fence, "A node connected");
+    let orders = relay.stand(session);
+    let why = converse(&relay, session, &mut socket, orders).await;
+    relay.leave(session);
+    goodbye(socket, why).await;
+    part(&relay, session).await;
+    tracing::info!(node = %session.node, fence = session.fence, code = why.0, "A node is gone");
+}
+
+async fn authenticate(relay: &Relay, socket: &mut WebSocket) -> Option<Session> {
+    let first = timeout(Duration::from_millis(AUTH_WITHIN_MS), socket.recv()).await.ok()??.ok()?;
+    let Message::Text(text) = first else { return None };
+    let Ok(FromProvider::Auth { provider_id, timestamp, signature }) = serde_json::from_str(&text)
+    else {
+        return None;
+    };
+    let place = delivery::Connection { relay: relay.slot, boot: relay.boot.clone() };
+    let timestamp = Timestamp(timestamp);
+    let call = Call::live();
+    match delivery::connect(&relay.ctx, &call, provider_id, timestamp, &signature, place).await {
+        Ok(connected) => {
+            send(socket, &ToProvider::Authenticated).await.ok()?;
+            Some(connected.session)
+        }
+        Err(refusal) => {
+            tracing::info!(provider = %provider_id, %refusal, "A socket did not authenticate");
+            None
+        }
+    }
+}
+
+async fn converse(
+    relay: &Relay,
+    session: Session,
+    socket: &mut WebSocket,
+    mut orders: mpsc::Receiver<Order>,
+) -> Goodbye {
+    let mut attempts = Attempts::new(relay.ctx.clone(), session);
+    let silence_max = Duration::from_millis(SILENCE_MAX_MS);
+    let mut heard = Instant::now();
+    let mut ping = tokio::time::interval_at(heard + jittered(PING_EVERY), PING_EVERY);
+    let mut resend = tokio::time::interval_at(heard + RESEND_EVERY, RESEND_EVERY);
+    loop {
+        let answers = tokio::select! {
+            biased;
+            () = relay.closing.cancelled() => return (close::RESTARTING, "the hub restarts"),
+            order = orders.recv() => match order {
+                Some(Order::Look(job)) => attempts.look(job).await,
+                Some(Order::Replaced) => {
+                    return (close::REPLACED, "a newer connection of this node took over");
+                }
+                None => return GONE,
+            },
+            frame = socket.recv() => {
+                heard = Instant::now();
+                match frame {
+                    Some(Ok(Message::Text(text))) => match serde_json::from_str(&text) {
+                        Ok(frame) => attempts.take(frame).await,
+                        Err(_) => return (close::MISBEHAVED, "a frame was not of this protocol"),
+                    },
+                    Some(Ok(Message::Binary(_))) => {
+                        return (close::MISBEHAVED, "this protocol has no binary frames");
+                    }
+                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => Vec::new(),
+                    Some(Ok(Message::Close(_)) | Err(_)) | None => return GONE,
+                }
+            }
+            () = tokio::time::sleep_until(heard + silence_max) => return SILENT,
+            _ = ping.tick() => {
+                if socket.send(Message::Ping(Default::default())).await.is_err() {
+                    return GONE;
+                }
+                Vec::new()
+            }
+            _ = resend.tick() => attempts.unaccepted(),
+        };
+        for answer in &answers {
+            if send(socket, answer).await.is_err() {
+                return GONE;
+            }
+        }
+    }
+}
+
+/// The node's row says that the socket is gone; its tasks are looked after once the time in which
+/// it may come back is over.
+async fn part(relay: &Relay, session: Session) {
+    match delivery::disconnect(&relay.ctx, &Call::live(), session).await {
+        Ok(Some(node)) => {
+            let grace = relay.ctx.platform.reconnect_grace_ms;
+            let grace_s = u32::try_from(grace / 1_000 + 1).unwrap_or(u32::MAX);
+            for job in node.leases.keys().filter_map(|job| job.parse().ok()) {
+                relay.ctx.hint(Queue::Dispatch, &Hint::about(job), grace_s).await;
+            }
+        }
+        Ok(None) => {}
+        Err(refusal) => tracing::warn!(%refusal, "A disconnection was not recorded"),
+    }
+}
+
+async fn send(socket: &mut WebSocket, frame: &ToProvider) -> Result<(), ()> {
+    let text = serde_json::to_string(frame).map_err(|_| ())?;
+    let sent = timeout(SEND_WITHIN, socket.send(Message::Text(text.into()))).await;
+    sent.map_err(|_| ())?.map_err(|_| ())
+}
+
+async fn goodbye(mut socket: WebSocket, (code, reason): Goodbye) {
+    let close = Message::Close(Some(CloseFrame { code, reason: reason.into() }));
+    drop(timeout(Duration::from_secs(2), socket.send(close)).await);
+}
+
+/// Spreads what would otherwise happen to all sockets at once.
+fn jittered(period: Duration) -> Duration {
+    let lot = u32::try_from(Call::live().lot() % 1_000).unwrap_or(0);
+    period * lot / 1_000
+}

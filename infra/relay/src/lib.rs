@@ -1,0 +1,8 @@
+//! Long-lived sockets of providers and nodes. A courier: the table is the truth, and what is held
+//! here may be lost at any moment.
+
+mod attempts;
+mod connection;
+mod relay;
+
+pub use relay::Relay;

@@ -1,0 +1,153 @@
+//! Which sockets stand here, and how hints reach them. Knows no frame's meaning.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::any;
+use framefair_app::delivery::{self, Session};
+use framefair_app::{Call, Ctx, Hint, Queue, Refusal};
+use framefair_domain::id::{JobId, ProviderId};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::connection;
+
+/// A slot's lease is renewed this often; it lives three times as long.
+const RENEW_EVERY: Duration = Duration::from_secs(10);
+/// A socket that does not take its orders for this many is not read from any more.
+const ORDERS_MAX: usize = 64;
+
+/// What the relay tells the actor of a connection.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// Something about this job changed: look, and tell the node.
+    Look(JobId),
+    /// A newer connection of the same node stands.
+    Replaced,
+}
+
+struct Standing {
+    fence: u64,
+    orders: mpsc::Sender<Order>,
+}
+
+/// One relay process in one slot.
+pub struct Relay {
+    pub(crate) ctx: Ctx,
+    pub(crate) slot: u8,
+    /// Names this process; what an earlier one held is not ours.
+    pub(crate) boot: String,
+    pub(crate) closing: CancellationToken,
+    standing: Mutex<HashMap<ProviderId, Standing>>,
+}
+
+impl Relay {
+    pub fn new(ctx: Ctx, slot: u8, closing: CancellationToken) -> Arc<Relay> {
+        let boot = uuid::Uuid::new_v4().to_string();
+        Arc::new(Relay { ctx, slot, boot, closing, standing: Mutex::default() })
+    }
+
+    /// The sockets' paths.
+    pub fn router(self: &Arc<Relay>) -> Router {
+        let market = any(connection::upgrade);
+        Router::new().route("/ws", market.clone()).route("/hub/ws", market).with_state(self.clone())
+    }
+
+    /// Claims the slot. Nodes may connect once this has returned.
+    pub async fn claim(&self) -> Result<(), Refusal> {
+        delivery::renew_relay(&self.ctx, &Call::live(), self.slot, &self.boot).await
+    }
+
+    /// Takes the slot whoever had it: where there is only one relay, its predecessor is dead.
+    pub async fn take_over(&self) -> Result<(), Refusal> {
+        delivery::take_relay(&self.ctx, &Call::live(), self.slot, &self.boot).await
+    }
+
+    /// Renews the slot and follows hints until closing.
+    pub async fn run(self: Arc<Relay>) {
+        let renewing = async {
+            loop {
+                tokio::time::sleep(RENEW_EVERY).await;
+                if let Err(refusal) = self.claim().await {
+                    tracing::error!(slot = self.slot, %refusal, "The relay's slot was not renewed");
+                }
+            }
+        };
+        tokio::select! {
+            () = self.closing.cancelled() => {}
+            () = renewing => {}
+            () = self.follow_hints() => {}
+        }
+    }
+
+    async fn follow_hints(&self) {
+        let (queues, queue) = (self.ctx.store.queues(), Queue::Relay(self.slot));
+        loop {
+            let messages = match queues.receive(queue, 10, 20, 30).await {
+                Ok(messages) => messages,
+                Err(broken) => {
+                    tracing::warn!(cause = broken.detail(), "Hints could not be received");
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    continue;
+                }
+            };
+            for message in messages {
+                if let Ok(hint) = serde_json::from_str::<Hint>(&message.body) {
+                    self.tell(hint.job).await;
+                }
+                if let Err(broken) = queues.delete(queue, &message.receipt).await {
+                    tracing::warn!(cause = broken.detail(), "A hint will come twice");
+                }
+            }
+        }
+    }
+
+    /// Has every actor that may be concerned look at the job: the holder of its lease by the
+    /// table, and whoever was told of it before.
+    async fn tell(&self, job: JobId) {
+        let everyone: Vec<mpsc::Sender<Order>> =
+            self.standing().values().map(|standing| standing.orders.clone()).collect();
+        let holder = match delivery::holder(&self.ctx, job).await {
+            Ok(holder) => holder,
+            Err(refusal) => {
+                tracing::warn!(%job, %refusal, "A hinted job could not be read");
+                return;
+            }
+        };
+        let direct = holder
+            .and_then(|node| self.standing().get(&node).map(|standing| standing.orders.clone()));
+        match direct {
+            Some(orders) => drop(orders.send(Order::Look(job)).await),
+            // Its lease is over: whoever still works on it must stop.
+            None => {
+                for orders in everyone {
+                    drop(orders.try_send(Order::Look(job)));
+                }
+            }
+        }
+    }
+
+    /// Puts a connection in its place and tells the one it replaces.
+    pub(crate) fn stand(&self, session: Session) -> mpsc::Receiver<Order> {
+        let (orders, receiver) = mpsc::channel(ORDERS_MAX);
+        let standing = Standing { fence: session.fence, orders };
+        if let Some(older) = self.standing().insert(session.node, standing) {
+            drop(older.orders.try_send(Order::Replaced));
+        }
+        receiver
+    }
+
+    /// Removes a connection, unless a newer one stands in its place.
+    pub(crate) fn leave(&self, session: Session) {
+        let mut standing = self.standing();
+        if standing.get(&session.node).is_some_and(|known| known.fence == session.fence) {
+            standing.remove(&session.node);
+        }
+    }
+
+    fn standing(&self) -> std::sync::MutexGuard<'_, HashMap<ProviderId, Standing>> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

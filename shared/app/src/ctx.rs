@@ -1,0 +1,125 @@
+//! The clients and the settings that verbs work with.
+
+use framefair_chain::Chain;
+use framefair_domain::id::JobId;
+use framefair_domain::time::{HOUR_MS, MINUTE_MS, SECOND_MS};
+use framefair_domain::wallet::Wallet;
+use framefair_store::{Queue, Store};
+use serde::{Deserialize, Serialize};
+
+use crate::Refusal;
+
+/// Cheap to clone; one per process.
+#[derive(Clone)]
+pub struct Ctx {
+    pub store: Store,
+    pub chain: Chain,
+    pub platform: Platform,
+}
+
+/// How this deployment does business. All durations are settings.
+#[derive(Clone, Debug)]
+pub struct Platform {
+    /// Where clients pay to, and from where payouts leave.
+    pub escrow: Wallet,
+    /// Refuse signatures that could be replayed.
+    pub require_nonce: bool,
+    /// A task may hold its lease for this long, whatever happens.
+    pub lease_max_ms: i64,
+    /// A leased task without any sign of work is taken back after this.
+    pub dispatch_timeout_ms: i64,
+    /// A node whose socket is lost may come back within this time and keep its tasks.
+    pub reconnect_grace_ms: i64,
+    /// A paid job may wait for a provider for this long.
+    pub wait_max_ms: i64,
+    /// The largest scene that is taken.
+    pub scene_bytes_max: u64,
+    /// The largest frame that a node may deliver.
+    pub frame_bytes_max: u64,
+}
+
+impl Platform {
+    pub fn new(escrow: Wallet) -> Platform {
+        Platform {
+            escrow,
+            require_nonce: false,
+            lease_max_ms: 24 * HOUR_MS,
+            dispatch_timeout_ms: 5 * MINUTE_MS,
+            reconnect_grace_ms: 30 * SECOND_MS,
+            wait_max_ms: 24 * HOUR_MS,
+            scene_bytes_max: 2 << 30,
+            frame_bytes_max: 512 << 20,
+        }
+    }
+}
+
+/// A nudge to look at a job. It carries no truth: who gets one reads the job and acts on that.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hint {
+    pub job: JobId,
+    /// For a delivered result: the lease it was delivered under, and how long it took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<Report>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    pub epoch: u32,
+    pub render_ms: u64,
+}
+
+impl Hint {
+    pub fn about(job: JobId) -> Hint {
+        Hint { job, report: None }
+    }
+}
+
+/// Why a process could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum NotReady {
+    #[error("{0} is not set")]
+    Missing(&'static str),
+    #[error("ESCROW_WALLET: {0}")]
+    Escrow(#[from] framefair_domain::wallet::NotAWallet),
+    #[error("the store cannot be opened: {0}")]
+    Store(#[from] framefair_store::ConfigInvalid),
+    #[error("the chain cannot be used: {0}")]
+    Chain(#[from] framefair_chain::ChainError),
+}
+
+impl Ctx {
+    /// From the environment alone: that of the store, and `SOLANA_RPC_URL`, `SOLANA_RPC_URL_2`,
+    /// `SOLANA_GENESIS_HASH`, `ESCROW_WALLET`, `REQUIRE_NONCE`.
+    pub async fn from_env() -> Result<Ctx, NotReady> {
+        let var = |name: &'static str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let need = |name: &'static str| var(name).ok_or(NotReady::Missing(name));
+        let chain = framefair_chain::Config {
+            rpc_url: need("SOLANA_RPC_URL")?,
+            second_rpc_url: var("SOLANA_RPC_URL_2"),
+            genesis_hash: var("SOLANA_GENESIS_HASH"),
+            timeout_ms: 10_000,
+        };
+        let mut platform = Platform::new(need("ESCROW_WALLET")?.parse()?);
+        platform.require_nonce = var("REQUIRE_NONCE").is_some_and(|value| value == "true");
+        Ok(Ctx {
+            store: Store::from_env()?,
+            chain: Chain::connect(chain, framefair_chain::Seam::default()).await?,
+            platform,
+        })
+    }
+
+    /// Sends a hint. A lost one costs time, not truth, so a failure is logged and forgotten.
+    pub async fn hint(&self, queue: Queue, hint: &Hint, delay_s: u32) {
+        if let Err(broken) = self.store.queues().send(queue, hint, delay_s).await {
+            tracing::warn!(job = %hint.job, ?queue, cause = broken.detail(), "A hint was lost");
+        }
+    }
+
+    /// Escrow's own wallet takes no part in a job.
+    pub(crate) fn refuse_escrow_as_party(&self, wallet: &Wallet) -> Result<(), Refusal> {
+        if *wallet == self.platform.escrow {
+            return Err(Refusal::invalid("this wallet is the platform's escrow and cannot trade"));
+        }
+        Ok(())
+    }
+}

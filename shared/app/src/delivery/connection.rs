@@ -1,0 +1,193 @@
+//! A node's socket: proof of the wallet, and the fence that makes an older socket harmless.
+
+use framefair_domain::id::{JobId, ProviderId};
+use framefair_domain::signing::{self, SignatureRefused};
+use framefair_domain::time::{SECOND_MS, Timestamp};
+use framefair_store::rows::{Connection, NodeRow, ProviderRow, RelayRow};
+use framefair_store::{When, Write, WriteFailed, keys};
+
+use crate::{Call, Ctx, Refusal, provider};
+
+/// A relay's claim to its slot lives this long without renewal.
+const RELAY_LEASE_MS: i64 = 30 * SECOND_MS;
+/// A node that says otherwise still gets no more at once.
+const SLOTS_MAX: u32 = 64;
+const TRIES: usize = 8;
+
+/// Which socket speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Session {
+    pub node: ProviderId,
+    pub fence: u64,
+}
+
+#[derive(Debug)]
+pub struct Connected {
+    pub session: Session,
+    /// Whether it takes work over this socket.
+    pub relay: bool,
+}
+
+/// Checks `ws:{providerId}:{timestamp}`, uses it up, and makes this socket the node's only one.
+pub async fn connect(
+    ctx: &Ctx,
+    call: &Call,
+    id: ProviderId,
+    timestamp: Timestamp,
+    signature: &str,
+    connection: Connection,
+) -> Result<Connected, Refusal> {
+    let row = ctx.store.get::<ProviderRow>(&keys::provider(id)).await?;
+    // An unknown provider and a wrong signature look the same.
+    let row = row.ok_or(SignatureRefused::Mismatch)?;
+    signing::verify(&row.wallet, signing::socket(id, timestamp).as_bytes(), signature)?;
+    if !signing::is_fresh(timestamp, call.now) {
+        return Err(SignatureRefused::Stale.into());
+    }
+    let nonce = format!("ws-{}", timestamp.0);
+    match ctx.store.write(provider::nonce_write(&row.wallet, &nonce, call.now)).await {
+        Ok(()) => {}
+        Err(WriteFailed::Condition) => return Err(Refusal::Replayed),
+        Err(other) => return Err(other.into()),
+    }
+    let node = change_node(ctx, call, id, |node| {
+        node.fence += 1;
+        node.connection = Some(connection.clone());
+        true
+    })
+    .await?;
+    let fence = node.map_or(0, |node| node.fence);
+    let row = show_connected(ctx, call, id, true).await?;
+    Ok(Connected { session: Session { node: id, fence }, relay: row.abilities.relay })
+}
+
+/// How many tasks the node takes at once. Answers what it holds already.
+pub async fn ready(
+    ctx: &Ctx,
+    call: &Call,
+    session: Session,
+    slots: u32,
+) -> Result<Vec<JobId>, Refusal> {
+    let slots = slots.clamp(1, SLOTS_MAX);
+    change_node(ctx, call, session.node, |node| {
+        let changes = node.fence == session.fence && node.slots != slots;
+        node.slots = slots;
+        changes
+    })
+    .await?;
+    let node = ctx.store.get::<NodeRow>(&keys::node(session.node)).await?;
+    let held =
+        node.map(|node| node.leases.into_keys().filter_map(|job| job.parse().ok()).collect());
+    Ok(held.unwrap_or_default())
+}
+
+/// The socket is gone; a newer one of the same node stays untouched. Says what the node holds.
+pub async fn disconnect(
+    ctx: &Ctx,
+    call: &Call,
+    session: Session,
+) -> Result<Option<NodeRow>, Refusal> {
+    let node = change_node(ctx, call, session.node, |node| {
+        let ours = node.fence == session.fence && node.connection.is_some();
+        node.connection = None;
+        ours
+    })
+    .await?;
+    if node.is_some() {
+        show_connected(ctx, call, session.node, false).await?;
+    }
+    Ok(node)
+}
+
+/// Whether a socket of this node stands at a relay that lives.
+pub async fn is_connected(ctx: &Ctx, call: &Call, node: &NodeRow) -> Result<bool, Refusal> {
+    let Some(connection) = &node.connection else { return Ok(false) };
+    let relay = ctx.store.get::<RelayRow>(&keys::relay(connection.relay)).await?;
+    Ok(relay.is_some_and(|relay| relay.boot == connection.boot && relay.until > call.now))
+}
+
+/// Claims or renews a relay's slot. Another living relay there refuses it.
+pub async fn renew_relay(ctx: &Ctx, call: &Call, slot: u8, boot: &str) -> Result<(), Refusal> {
+    let known = ctx.store.get::<RelayRow>(&keys::relay(slot)).await?;
+    if known.is_some_and(|relay| relay.boot != boot && relay.until > call.now) {
+        return Err(Refusal::Busy);
+    }
+    take_relay(ctx, call, slot, boot).await
+}
+
+/// Claims a relay's slot whoever had it before.
+pub async fn take_relay(ctx: &Ctx, call: &Call, slot: u8, boot: &str) -> Result<(), Refusal> {
+    let until = call.now.plus_ms(RELAY_LEASE_MS);
+    let row = RelayRow { slot, boot: boot.to_owned(), until };
+    Ok(ctx.store.write(Write::put(&row, When::Always)).await?)
+}
+
+/// Reads, changes and writes a node until nobody was in between. None when `change` declines.
+pub(super) async fn change_node(
+    ctx: &Ctx,
+    call: &Call,
+    id: ProviderId,
+    change: impl Fn(&mut NodeRow) -> bool,
+) -> Result<Option<NodeRow>, Refusal> {
+    for _ in 0..TRIES {
+        let known = ctx.store.get::<NodeRow>(&keys::node(id)).await?;
+        let when = known.as_ref().map_or(When::Absent, |node| When::Rev(node.rev));
+        let mut node = known.unwrap_or_else(|| NodeRow {
+            id,
+            rev: 0,
+            fence: 0,
+            connection: None,
+            changed: call.now,
+            slots: 1,
+            leases: Default::default(),
+            finished: 0,
+            completed: 0,
+        });
+        let connection = node.connection.clone();
+        if !change(&mut node) {
+            return Ok(None);
+        }
+        if node.connection != connection {
+            node.changed = call.now;
+        }
+        node.rev += 1;
+        match ctx.store.write(Write::put(&node, when)).await {
+            Ok(()) => return Ok(Some(node)),
+            Err(WriteFailed::Condition) => {}
+            Err(other) => return Err(other.into()),
+        }
+    }
+    Err(Refusal::Busy)
+}
+
+/// Shows the provider as connected or not; a change that waited for its wallet takes effect.
+async fn show_connected(
+    ctx: &Ctx,
+    call: &Call,
+    id: ProviderId,
+    connected: bool,
+) -> Result<ProviderRow, Refusal> {
+    for _ in 0..TRIES {
+        let row = ctx.store.get::<ProviderRow>(&keys::provider(id)).await?;
+        let mut row = row.ok_or(Refusal::NotFound)?;
+        let read = row.rev;
+        row.rev += 1;
+        row.connected = connected;
+        row.seen = call.now;
+        if connected
+            && let Some(pending) = row.pending.take()
+            && pending.until >= call.now
+        {
+            row.endpoint = pending.endpoint;
+            row.spec = pending.spec;
+            row.abilities = pending.abilities;
+            row.tariff = pending.tariff;
+        }
+        match ctx.store.write(Write::put(&row, When::Rev(read))).await {
+            Ok(()) => return Ok(row),
+            Err(WriteFailed::Condition) => {}
+            Err(other) => return Err(other.into()),
+        }
+    }
+    Err(Refusal::Busy)
+}

@@ -1,0 +1,195 @@
+//! A queued job finds its node: a free place is claimed on the node first, then the job is leased.
+
+use framefair_domain::id::ProviderId;
+use framefair_domain::job::{Event, State};
+use framefair_domain::scheduling::{Need, choose};
+use framefair_domain::time::SECOND_MS;
+use framefair_store::rows::{JobRow, Lease, NodeRow, Status};
+use framefair_store::{Queue, keys};
+
+use super::connection::{change_node, is_connected};
+use super::lease;
+use crate::provider::{self, Listed};
+use crate::write::step;
+use crate::{Call, Ctx, Hint, Refusal, market, settlement, sweep};
+
+/// How soon to look again for a node when none is free.
+const LOOK_AGAIN_MS: i64 = 15 * SECOND_MS;
+
+/// What came of looking for a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dispatched {
+    /// A node has the lease, and its relay a hint.
+    Leased(ProviderId),
+    /// Look again after this many milliseconds.
+    Later(i64),
+    /// There is nothing to dispatch.
+    Nothing,
+}
+
+/// Looks for a node for the job, if it is queued.
+pub async fn dispatch(ctx: &Ctx, call: &mut Call, hint: &Hint) -> Result<Dispatched, Refusal> {
+    let job = ctx.store.get::<JobRow>(&keys::job(hint.job)).await?;
+    let Some(job) = job.filter(|job| job.state == State::Queued) else {
+        return Ok(Dispatched::Nothing);
+    };
+    if let Some(at) = job.task.not_before.filter(|at| *at > call.now) {
+        return Ok(Dispatched::Later(at.since_ms(call.now)));
+    }
+    let mut home = provider::get(ctx, job.provider).await?;
+    let mut left = Vec::new();
+    if job.has_tried(job.provider) || !takes_work(&home) {
+        left = others_able(ctx, &job).await?;
+        // The one who failed gets it again only when it is alone.
+        if let Some(other) = pick(&mut left, &job, call) {
+            home = other;
+        } else if !takes_work(&home) {
+            return wait_or_give_up(ctx, call, job).await;
+        }
+    }
+    loop {
+        if let Some(node) = claim(ctx, call, &job, &home).await? {
+            return lease_to(ctx, call, job, &home, node).await;
+        }
+        match pick(&mut left, &job, call) {
+            Some(other) => home = other,
+            None => return wait(ctx, call, job).await,
+        }
+    }
+}
+
+fn takes_work(listed: &Listed) -> bool {
+    matches!(listed.provider.status(), Status::Online | Status::Busy)
+        && listed.provider.abilities.relay
+}
+
+/// Online providers other than those who failed it that can render the job at a price not above
+/// the one that was paid.
+pub(crate) async fn others_able(ctx: &Ctx, job: &JobRow) -> Result<Vec<Listed>, Refusal> {
+    let need = need_of(job);
+    let mut online = provider::with_status(ctx, Status::Online).await?;
+    online.retain(|listed| {
+        let affordable = || {
+            market::price_of(&need, &listed.provider)
+                .is_ok_and(|price| price.base_price <= job.price.base_price)
+        };
+        !job.has_tried(listed.provider.id)
+            && takes_work(listed)
+            && listed.provider.abilities.can(&need).is_ok()
+            && affordable()
+    });
+    Ok(online)
+}
+
+pub(crate) fn need_of(job: &JobRow) -> Need {
+    Need {
+        format: job.scene.format.clone(),
+        blender: job.scene.blender,
+        engine: job.settings.engine.clone(),
+        bytes: job.scene.bytes,
+        frames: job.settings.frames.count(),
+    }
+}
+
+/// Takes the best of `left` out of it.
+fn pick(left: &mut Vec<Listed>, job: &JobRow, call: &mut Call) -> Option<Listed> {
+    let candidates: Vec<_> = left.iter().map(|l| market::candidate(l, &job.price)).collect();
+    let chosen = choose(&candidates, call.lot())?;
+    let at = left.iter().position(|listed| listed.provider.id == chosen.provider)?;
+    Some(left.swap_remove(at))
+}
+
+/// Nobody is there: a job that never started may wait, one that failed before may not.
+async fn wait_or_give_up(ctx: &Ctx, call: &Call, mut job: JobRow) -> Result<Dispatched, Refusal> {
+    let accepted = job.payment.as_ref().map_or(job.created, |payment| payment.accepted);
+    let waited = call.now.since_ms(accepted);
+    if job.task.failures == 0 && waited < ctx.platform.wait_max_ms {
+        return wait(ctx, call, job).await;
+    }
+    if step(&mut job, Event::NobodyLeft, call.now).is_err() {
+        return Ok(Dispatched::Nothing);
+    }
+    job.error
+        .get_or_insert_with(|| "No provider could take the job; you get your money back".into());
+    settlement::plan_refund(&mut job)?;
+    if ctx.save(&mut job).await?.is_ok() {
+        ctx.hint(Queue::Payouts, &Hint::about(job.id), 0).await;
+    }
+    Ok(Dispatched::Nothing)
+}
+
+/// Has the sweeper look again soon. A chain of hints would grow with every sweep.
+async fn wait(ctx: &Ctx, call: &Call, job: JobRow) -> Result<Dispatched, Refusal> {
+    sweep::redate(ctx, job, call.now.plus_ms(LOOK_AGAIN_MS)).await?;
+    Ok(Dispatched::Nothing)
+}
+
+/// Enters the job in the node's row if there is a free place. Entering it twice changes nothing.
+async fn claim(
+    ctx: &Ctx,
+    call: &Call,
+    job: &JobRow,
+    home: &Listed,
+) -> Result<Option<NodeRow>, Refusal> {
+    let id = home.provider.id;
+    let Some(node) = ctx.store.get::<NodeRow>(&keys::node(id)).await? else { return Ok(None) };
+    if !is_connected(ctx, call, &node).await? {
+        return Ok(None);
+    }
+    if node.leases.len() >= node.slots as usize {
+        drop_stale_leases(ctx, call, &node).await?;
+    }
+    let epoch = job.task.epoch + 1;
+    change_node(ctx, call, id, |node| {
+        let key = job.id.to_string();
+        let free = node.leases.contains_key(&key) || node.leases.len() < node.slots as usize;
+        if free && node.connection.is_some() {
+            node.leases.insert(key, epoch);
+            true
+        } else {
+            false
+        }
+    })
+    .await
+}
+
+/// Frees places whose job moved on without them: a crash between the two writes of a lease, or of
+/// its end, leaves such a place.
+async fn drop_stale_leases(ctx: &Ctx, call: &Call, node: &NodeRow) -> Result<(), Refusal> {
+    for id in node.leases.keys().filter_map(|key| key.parse().ok()) {
+        let job = ctx.store.get::<JobRow>(&keys::job(id)).await?;
+        let holds = job.is_some_and(|job| {
+            job.state.is_leased() && job.task.lease.is_some_and(|lease| lease.node == node.id)
+        });
+        if !holds {
+            lease::release(ctx, call, node.id, id).await;
+        }
+    }
+    Ok(())
+}
+
+async fn lease_to(
+    ctx: &Ctx,
+    call: &Call,
+    mut job: JobRow,
+    home: &Listed,
+    node: NodeRow,
+) -> Result<Dispatched, Refusal> {
+    step(&mut job, Event::Leased, call.now).map_err(|_| Refusal::Busy)?;
+    job.task.epoch += 1;
+    job.task.not_before = None;
+    job.task.lease = Some(Lease {
+        node: node.id,
+        since: call.now,
+        until: call.now.plus_ms(ctx.platform.lease_max_ms),
+    });
+    job.provider = home.provider.id;
+    if ctx.save(&mut job).await?.is_err() {
+        lease::release(ctx, call, node.id, job.id).await;
+        return Ok(Dispatched::Nothing);
+    }
+    tracing::info!(job = %job.id, node = %node.id, epoch = job.task.epoch, "Leased a task");
+    let relay = node.connection.map_or(0, |connection| connection.relay);
+    ctx.hint(Queue::Relay(relay), &Hint::about(job.id), 0).await;
+    Ok(Dispatched::Leased(node.id))
+}

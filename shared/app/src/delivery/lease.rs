@@ -1,0 +1,96 @@
+//! Who holds a task, and what that entitles to.
+
+use framefair_domain::id::{JobId, ProviderId};
+use framefair_domain::job::Effect;
+use framefair_store::rows::{JobRow, Lease, OutputFormat};
+use framefair_store::{Queue, keys};
+
+use super::connection::change_node;
+use crate::{Call, Ctx, Hint, Refusal};
+
+/// A scene may take this long to fetch before its link must be asked for again.
+const SCENE_LINK_SECONDS: u64 = 3_600;
+
+/// What a node needs to render a task.
+#[derive(Debug)]
+pub struct Order {
+    pub job: JobRow,
+    pub lease: Lease,
+    pub scene_url: String,
+}
+
+/// The order for the current lease; none when there is no lease to fulfil.
+pub async fn assignment(ctx: &Ctx, id: JobId) -> Result<Option<Order>, Refusal> {
+    let job = ctx.store.get::<JobRow>(&keys::job(id)).await?.ok_or(Refusal::NotFound)?;
+    let Some(lease) = job.task.lease.filter(|_| job.state.is_leased()) else { return Ok(None) };
+    let object = job.scene_object();
+    let scene_url =
+        ctx.store.objects().presign_get(&object, SCENE_LINK_SECONDS, None, None).await?;
+    Ok(Some(Order { job, lease, scene_url }))
+}
+
+/// Who holds the job's task, if anybody.
+pub async fn holder(ctx: &Ctx, id: JobId) -> Result<Option<ProviderId>, Refusal> {
+    let job = ctx.store.get::<JobRow>(&keys::job(id)).await?;
+    Ok(job.filter(|job| job.state.is_leased()).and_then(|job| job.task.lease).map(|l| l.node))
+}
+
+/// The job, if `node` holds its task under exactly this epoch; anything else is stale.
+pub(crate) async fn held_lease(
+    ctx: &Ctx,
+    node: ProviderId,
+    id: JobId,
+    epoch: u32,
+) -> Result<JobRow, Refusal> {
+    let job = ctx.store.get::<JobRow>(&keys::job(id)).await?.ok_or(Refusal::StaleLease)?;
+    let holds = job.task.lease.is_some_and(|lease| lease.node == node);
+    if holds && job.task.epoch == epoch && job.state.is_leased() {
+        Ok(job)
+    } else {
+        Err(Refusal::StaleLease)
+    }
+}
+
+/// Takes the job off the node's hands. Doing it twice changes nothing; a loss of it is mended by
+/// the next dispatch that finds the node full.
+pub async fn release(ctx: &Ctx, call: &Call, node: ProviderId, job: JobId) {
+    if let Err(refusal) = book_attempt(ctx, call, node, job, &[Effect::ReleaseNode]).await {
+        tracing::warn!(%node, %job, %refusal, "A node's lease was not taken off its row");
+    }
+}
+
+/// Carries out what the end of an attempt means for its node, in one write: the lease ends, and
+/// the attempt is counted if it is one that counts. Doing it twice counts once.
+pub(crate) async fn book_attempt(
+    ctx: &Ctx,
+    call: &Call,
+    node: ProviderId,
+    job: JobId,
+    effects: &[Effect],
+) -> Result<(), Refusal> {
+    let completed = effects.contains(&Effect::CountSuccess);
+    let finished = completed || effects.contains(&Effect::CountFailure);
+    let node = change_node(ctx, call, node, |node| {
+        if node.leases.remove(&job.to_string()).is_none() {
+            return false;
+        }
+        node.finished += u64::from(finished);
+        node.completed += u64::from(completed);
+        true
+    })
+    .await?;
+    // The node waits to hear what became of its work.
+    if let Some(connection) = node.and_then(|node| node.connection) {
+        ctx.hint(Queue::Relay(connection.relay), &Hint::about(job), 0).await;
+    }
+    Ok(())
+}
+
+/// The words of the contract.
+pub fn output_word(output: OutputFormat) -> &'static str {
+    match output {
+        OutputFormat::Png => "PNG",
+        OutputFormat::Jpeg => "JPEG",
+        OutputFormat::Exr => "EXR",
+    }
+}

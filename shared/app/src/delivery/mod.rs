@@ -1,0 +1,23 @@
+//! How work meets nodes: connections, leases, progress, uploads and reports. Every write of a node
+//! bears the epoch of its lease.
+
+mod connection;
+mod dispatch;
+mod hand_in;
+mod lease;
+mod report;
+mod upload;
+
+pub use connection::{
+    Connected, Session, connect, disconnect, is_connected, ready, renew_relay, take_relay,
+};
+pub(crate) use dispatch::others_able;
+pub use dispatch::{Dispatched, dispatch};
+pub use framefair_store::rows::{Connection, ProgressRow};
+pub use hand_in::{HandIn, hand_back, hand_in};
+pub use lease::{Order, assignment, holder, output_word, release};
+pub(crate) use lease::{book_attempt, held_lease};
+pub(crate) use report::{AttemptEnd, end_attempt};
+pub use report::{Reported, decline, done, failed, give_back, progress};
+pub(crate) use upload::content_type;
+pub use upload::{Put, want_put};

@@ -1,0 +1,22 @@
+//! The verbs of the platform: what a caller may ask for, and what workers do about it. Over the
+//! store, the chain, a clock and chance that the edges give. Knows no HTTP and no SDK.
+
+pub mod audit;
+mod call;
+mod ctx;
+pub mod delivery;
+pub mod market;
+pub mod provider;
+mod refusal;
+pub mod settlement;
+pub mod statistics;
+pub mod sweep;
+pub mod verification;
+pub mod watch;
+mod write;
+
+pub use call::Call;
+pub use ctx::{Ctx, Hint, NotReady, Platform, Report};
+pub use framefair_domain::job::State as JobState;
+pub use framefair_store::Queue;
+pub use refusal::{Broken, Refusal};

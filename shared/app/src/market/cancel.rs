@@ -1,0 +1,58 @@
+//! A client takes a job back before anybody renders it.
+
+use framefair_domain::id::JobId;
+use framefair_domain::job::{Effect, Event, State};
+use framefair_domain::signing::{self, Once, SignatureRefused};
+use framefair_store::rows::JobRow;
+use framefair_store::{Queue, TransactFailed, keys};
+
+use crate::write::{replace, step};
+use crate::{Call, Ctx, Hint, Refusal, delivery, provider, settlement};
+
+#[derive(Debug)]
+pub struct Cancel {
+    pub job: JobId,
+    pub signature: String,
+    pub once: Once,
+}
+
+/// Cancels, and plans the refund in the same write. Repeating it is harmless.
+pub async fn cancel(ctx: &Ctx, call: &mut Call, cancel: Cancel) -> Result<JobRow, Refusal> {
+    let view = super::job(ctx, cancel.job).await?;
+    let rendering = view.is_rendering();
+    let mut job = view.job;
+    let text = signing::text(signing::cancel(job.id), Some(&cancel.once));
+    signing::verify(&job.client, text.as_bytes(), &cancel.signature)?;
+    if job.state == State::Cancelled {
+        return Ok(job);
+    }
+    if !cancel.once.is_fresh(call.now) {
+        return Err(SignatureRefused::Stale.into());
+    }
+    if rendering || job.state.is_final() {
+        return Err(Refusal::NotReady(
+            "Job can no longer be cancelled: it is being rendered".into(),
+        ));
+    }
+    let holder = job.task.lease;
+    let effects = step(&mut job, Event::CancelledByOwner, call.now)
+        .map_err(|refused| Refusal::NotReady(format!("Job cannot be cancelled: {refused}")))?;
+    if effects.contains(&Effect::Refund) {
+        settlement::plan_refund(&mut job)?;
+    } else {
+        job.due = None;
+    }
+    let nonce = provider::nonce_write(&job.client, &cancel.once.nonce, call.now);
+    match ctx.store.transact(vec![nonce, replace(&mut job)]).await {
+        Ok(()) => {}
+        Err(TransactFailed::Conditions(failed)) if failed.contains(&0) => {
+            return Err(Refusal::Replayed);
+        }
+        Err(other) => return Err(other.into()),
+    }
+    if let Some(lease) = holder {
+        delivery::release(ctx, call, lease.node, job.id).await;
+    }
+    ctx.hint(Queue::Payouts, &Hint::about(job.id), 0).await;
+    Ok(ctx.store.get::<JobRow>(&keys::job(job.id)).await?.unwrap_or(job))
+}

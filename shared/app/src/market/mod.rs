@@ -1,0 +1,19 @@
+//! What a client of the market may ask for: a quote, a payment's acceptance, the job, its result,
+//! and to have it back.
+
+mod cancel;
+mod pay;
+mod request;
+mod view;
+
+pub use cancel::{Cancel, cancel};
+pub(crate) use pay::accept;
+pub use pay::{Paid, pay};
+pub use request::{Offer, Quote, SpooledScene, Submission, WantedSettings, request};
+pub(crate) use request::{candidate, price_of};
+pub use view::{JobView, ResultFile, job, result_file, result_url};
+
+pub use framefair_store::rows::{JobRow, OutputFormat};
+
+/// How much of a scene's beginning a submission needs in memory.
+pub const SCENE_HEAD_BYTES: usize = framefair_blend::HEAD_BYTES;

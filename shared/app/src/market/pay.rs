@@ -1,0 +1,132 @@
+//! A transaction is accepted as the payment of a job: verified first, then claimed and the job
+//! moved in one write.
+
+use std::time::Duration;
+
+use framefair_chain::Commitment;
+use framefair_domain::id::JobId;
+use framefair_domain::job::{Event, State};
+use framefair_domain::payment::{self, Facts};
+use framefair_domain::settlement::Inflow;
+use framefair_domain::wallet::TxSignature;
+use framefair_store::rows::{Inbound, InflowRow, JobRow, Payment};
+use framefair_store::{Queue, TransactFailed, When, Write, keys};
+
+use crate::statistics::Count;
+use crate::write::{replace, step};
+use crate::{Call, Ctx, Hint, Refusal};
+
+/// Looks for a payment that is not yet visible: three in six seconds.
+const LOOKS: [Duration; 3] =
+    [Duration::ZERO, Duration::from_millis(1_500), Duration::from_millis(4_000)];
+
+/// The job after its payment was accepted, now or before.
+#[derive(Debug)]
+pub struct Paid {
+    pub job: JobRow,
+}
+
+/// Checks that `signature` pays `job`, and starts the job if so. Repeating it is harmless.
+pub async fn pay(ctx: &Ctx, call: &mut Call, id: JobId, signature: &str) -> Result<Paid, Refusal> {
+    let signature: TxSignature = signature.parse().map_err(|_| Refusal::NotATransaction)?;
+    let job = ctx.store.get::<JobRow>(&keys::job(id)).await?.ok_or(Refusal::NotFound)?;
+    if let Some(paid) = already_paid(&job, &signature)? {
+        return Ok(paid);
+    }
+    let facts = look(ctx, &job, call, &signature).await?;
+    match accept(ctx, call, job, &facts).await {
+        Err(refused @ Refusal::Payment(_)) => Err(explained(ctx, id, &signature, refused).await?),
+        answer => answer,
+    }
+}
+
+/// The answer for a job that is past payment.
+fn already_paid(job: &JobRow, signature: &TxSignature) -> Result<Option<Paid>, Refusal> {
+    match &job.payment {
+        Some(payment) if payment.signature == *signature => Ok(Some(Paid { job: job.clone() })),
+        Some(_) => {
+            Err(Refusal::NotPayable("this job is paid already, by another transaction".into()))
+        }
+        None if job.state == State::AwaitingPayment => Ok(None),
+        None => Err(Refusal::NotPayable(
+            "this job's quote is over; submit the scene again for a new one".into(),
+        )),
+    }
+}
+
+async fn look(
+    ctx: &Ctx,
+    job: &JobRow,
+    call: &Call,
+    signature: &TxSignature,
+) -> Result<Facts, Refusal> {
+    let live = call.now <= job.expires.plus_ms(payment::WINDOW_AFTER_MS);
+    let looks = if live { LOOKS.len() } else { 1 };
+    for wait in &LOOKS[..looks] {
+        tokio::time::sleep(*wait).await;
+        if let Some(facts) = ctx.chain.facts(signature, Commitment::Confirmed).await? {
+            return Ok(facts);
+        }
+    }
+    Err(Refusal::PaymentUnseen)
+}
+
+/// Claims the transaction and moves the job, both or neither.
+pub(crate) async fn accept(
+    ctx: &Ctx,
+    call: &Call,
+    mut job: JobRow,
+    facts: &Facts,
+) -> Result<Paid, Refusal> {
+    let accepted = payment::check(facts, &job.terms())?;
+    step(&mut job, Event::Paid, call.now)
+        .map_err(|_| Refusal::NotPayable("this job does not await payment any more".into()))?;
+    job.payment = Some(Payment {
+        signature: facts.signature,
+        slot: facts.slot,
+        lamports: accepted.paid,
+        accepted: call.now,
+    });
+    job.inflow = Inflow::Confirmed;
+    let claim = InflowRow {
+        signature: facts.signature,
+        kind: Inbound::Payment,
+        job: Some(job.id),
+        slot: facts.slot,
+        lamports: accepted.paid,
+    };
+    let id = job.id;
+    match ctx.store.transact(vec![Write::put(&claim, When::Absent), replace(&mut job)]).await {
+        Ok(()) => {}
+        Err(TransactFailed::Conditions(_)) => {
+            return overtaken(ctx, id, &facts.signature).await;
+        }
+        Err(other) => return Err(other.into()),
+    }
+    tracing::info!(job = %id, signature = %facts.signature, lamports = accepted.paid.0, "Accepted a payment");
+    ctx.hint(Queue::Dispatch, &Hint::about(id), 0).await;
+    let lamports = i64::try_from(accepted.paid.0).unwrap_or(i64::MAX);
+    ctx.count(Some(id), Count { jobs: 1, lamports, ..Count::default() }).await;
+    Ok(Paid { job })
+}
+
+/// Somebody else was faster with this job or this transaction: say who won.
+async fn overtaken(ctx: &Ctx, id: JobId, signature: &TxSignature) -> Result<Paid, Refusal> {
+    let job = ctx.store.get::<JobRow>(&keys::job(id)).await?.ok_or(Refusal::NotFound)?;
+    match already_paid(&job, signature)? {
+        Some(paid) => Ok(paid),
+        None => Err(Refusal::SignatureUsed),
+    }
+}
+
+/// A transaction that pays another job has a better reason to be refused than its memo.
+async fn explained(
+    ctx: &Ctx,
+    id: JobId,
+    signature: &TxSignature,
+    refused: Refusal,
+) -> Result<Refusal, Refusal> {
+    let claim = ctx.store.get::<InflowRow>(&keys::inflow(signature)).await?;
+    let elsewhere = claim.is_some_and(|claim| claim.job != Some(id));
+    Ok(if elsewhere { Refusal::SignatureUsed } else { refused })
+}

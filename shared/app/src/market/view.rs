@@ -1,0 +1,88 @@
+//! A job as its client may see it.
+
+use framefair_domain::id::JobId;
+use framefair_domain::job::State;
+use framefair_domain::settlement::Inflow;
+use framefair_store::keys;
+use framefair_store::rows::{Delivered, JobRow, ProgressRow};
+
+use crate::{Broken, Ctx, Refusal};
+
+/// How long a download link is good.
+const LINK_SECONDS: u64 = 300;
+/// What fits through the API.
+const INLINE_BYTES_MAX: u64 = 4_500_000;
+
+#[derive(Debug)]
+pub struct JobView {
+    pub job: JobRow,
+    /// Of the current attempt, once there is any.
+    pub progress: Option<ProgressRow>,
+}
+
+impl JobView {
+    /// Work shows before the job's own row says so: progress is written, its start is not.
+    pub fn is_rendering(&self) -> bool {
+        matches!(self.job.state, State::Running | State::Verifying)
+            || (self.job.state == State::Dispatched && self.progress.is_some())
+    }
+}
+
+pub async fn job(ctx: &Ctx, id: JobId) -> Result<JobView, Refusal> {
+    let items = ctx.store.partition(&keys::job_partition(id)).await?;
+    let (mut job, mut progress) = (None, None);
+    for item in items {
+        match item.sk() {
+            "JOB" => job = Some(item.decode::<JobRow>()?),
+            keys::PROGRESS => progress = Some(item.decode::<ProgressRow>()?),
+            _ => {}
+        }
+    }
+    let job = job.ok_or(Refusal::NotFound)?;
+    let progress = progress.filter(|p| p.epoch == job.task.epoch && job.payment.is_some());
+    Ok(JobView { job, progress })
+}
+
+/// A link to the finished file.
+pub async fn result_url(ctx: &Ctx, id: JobId) -> Result<String, Refusal> {
+    let result = finished(ctx, id).await?;
+    let name = result.key.rsplit('/').next();
+    let objects = ctx.store.objects();
+    let link = objects.presign_get(&result.key, LINK_SECONDS, name, Some(&result.content_type));
+    Ok(link.await?)
+}
+
+#[derive(Debug)]
+pub struct ResultFile {
+    pub content_type: String,
+    pub bytes: Vec<u8>,
+}
+
+/// The finished file itself, when it is small enough to go through the API.
+pub async fn result_file(ctx: &Ctx, id: JobId) -> Result<ResultFile, Refusal> {
+    let result = finished(ctx, id).await?;
+    if result.bytes > INLINE_BYTES_MAX {
+        return Err(Refusal::invalid(
+            "the result is larger than 4.5 MB; ask without redirect=false and follow the redirect",
+        ));
+    }
+    let bytes = ctx.store.objects().get(&result.key, INLINE_BYTES_MAX).await?;
+    let bytes = bytes.ok_or_else(|| Broken(format!("the result of job {id} is gone")))?;
+    Ok(ResultFile { content_type: result.content_type, bytes: bytes.to_vec() })
+}
+
+async fn finished(ctx: &Ctx, id: JobId) -> Result<Delivered, Refusal> {
+    let job = ctx.store.get::<JobRow>(&keys::job(id)).await?.ok_or(Refusal::NotFound)?;
+    if job.payment.is_none() {
+        return Err(Refusal::NeverPaid);
+    }
+    if job.inflow == Inflow::Reverted {
+        return Err(Refusal::NotReady(
+            "The payment of this job vanished from the chain; its result is withheld".into(),
+        ));
+    }
+    match (job.state, job.result) {
+        (State::Completed, Some(result)) => Ok(result),
+        _ => Err(Refusal::NotReady("Job is not completed".into())),
+    }
+}

@@ -1,0 +1,78 @@
+//! Which providers there are.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
+use framefair_domain::id::ProviderId;
+use framefair_domain::rating;
+use framefair_store::rows::{NodeRow, ProviderRow, Status};
+use framefair_store::{Index, Order, Range, keys};
+
+use crate::{Ctx, Refusal};
+
+/// A list never shows more.
+const LISTED_MAX: usize = 500;
+
+/// A provider, and what it has done and holds.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    pub provider: ProviderRow,
+    pub completed: u64,
+    pub rating_tenths: u64,
+    /// Tasks that it holds.
+    pub open: u32,
+}
+
+pub async fn get(ctx: &Ctx, id: ProviderId) -> Result<Listed, Refusal> {
+    let (provider, node) = (keys::provider(id), keys::node(id));
+    let (provider, node) =
+        tokio::try_join!(ctx.store.get::<ProviderRow>(&provider), ctx.store.get::<NodeRow>(&node))?;
+    Ok(listed(provider.ok_or(Refusal::NotFound)?, node.as_ref()))
+}
+
+/// Online first, then the best rated, then those who have done most; stable by id.
+pub async fn list(ctx: &Ctx, only: Option<Status>) -> Result<Vec<Listed>, Refusal> {
+    let wanted = only.map_or_else(|| Status::ALL.to_vec(), |status| vec![status]);
+    let mut found = Vec::new();
+    for status in wanted {
+        found.extend(with_status(ctx, status).await?);
+        if found.len() >= LISTED_MAX {
+            break;
+        }
+    }
+    found.sort_by_key(|listed| {
+        let away = listed.provider.status() != Status::Online;
+        (away, Reverse(listed.rating_tenths), Reverse(listed.completed), listed.provider.id)
+    });
+    found.truncate(LISTED_MAX);
+    Ok(found)
+}
+
+/// Those whose row, read consistently, really has this status.
+pub async fn with_status(ctx: &Ctx, status: Status) -> Result<Vec<Listed>, Refusal> {
+    let partition = keys::providers_by_status(status.word());
+    let page = ctx
+        .store
+        .index(Index::State, &partition, Range::All, Order::Ascending, LISTED_MAX, None)
+        .await?;
+    let providers = page.keys();
+    let nodes: Vec<_> = providers.iter().filter_map(keys::provider_of).map(keys::node).collect();
+    let (providers, nodes) = tokio::try_join!(
+        ctx.store.get_many::<ProviderRow>(&providers),
+        ctx.store.get_many::<NodeRow>(&nodes),
+    )?;
+    let nodes: HashMap<ProviderId, NodeRow> = nodes.into_iter().map(|n| (n.id, n)).collect();
+    let really = providers.into_iter().filter(|provider| provider.status() == status);
+    Ok(really.map(|provider| listed(provider.clone(), nodes.get(&provider.id))).collect())
+}
+
+fn listed(provider: ProviderRow, node: Option<&NodeRow>) -> Listed {
+    let (finished, completed, open) =
+        node.map_or((0, 0, 0), |node| (node.finished, node.completed, node.leases.len()));
+    Listed {
+        provider,
+        completed,
+        rating_tenths: rating::tenths(completed, finished),
+        open: u32::try_from(open).unwrap_or(u32::MAX),
+    }
+}

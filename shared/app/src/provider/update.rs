@@ -1,0 +1,75 @@
+//! A provider changes its status or its prices.
+
+use framefair_domain::id::ProviderId;
+use framefair_domain::quote::Tariff;
+use framefair_domain::signing;
+use framefair_store::rows::{ProviderRow, Status};
+use framefair_store::{TransactFailed, When, Write, keys};
+
+use super::Signed;
+use crate::{Call, Ctx, Refusal};
+
+/// Attempts to write over a provider that others write too (its socket, its finished jobs).
+const TRIES: usize = 8;
+
+pub async fn set_status(
+    ctx: &Ctx,
+    call: &Call,
+    id: ProviderId,
+    status: Status,
+    signed: &Signed,
+) -> Result<ProviderRow, Refusal> {
+    let text = signing::status(id, status.word());
+    update(ctx, call, id, text, signed, |provider| provider.chosen = status).await
+}
+
+/// `raw` is the JSON text of the prices as received: that is what was signed. Open quotes keep
+/// their price.
+pub async fn set_pricing(
+    ctx: &Ctx,
+    call: &Call,
+    id: ProviderId,
+    tariff: Tariff,
+    raw: &str,
+    signed: &Signed,
+) -> Result<ProviderRow, Refusal> {
+    let text = signing::pricing(id, raw);
+    update(ctx, call, id, text, signed, |provider| provider.tariff = tariff).await
+}
+
+async fn update(
+    ctx: &Ctx,
+    call: &Call,
+    id: ProviderId,
+    text: String,
+    signed: &Signed,
+    change: impl Fn(&mut ProviderRow),
+) -> Result<ProviderRow, Refusal> {
+    for _ in 0..TRIES {
+        let provider = ctx.store.get::<ProviderRow>(&keys::provider(id)).await?;
+        let mut provider = provider.ok_or(Refusal::NotFound)?;
+        let nonce = signed.verify(ctx, call, &provider.wallet, text.clone())?;
+        let read = provider.rev;
+        change(&mut provider);
+        provider.seen = call.now;
+        provider.rev += 1;
+        let write = Write::put(&provider, When::Rev(read));
+        let failed = match nonce {
+            None => match ctx.store.write(write).await {
+                Ok(()) => return Ok(provider),
+                Err(failed) => Refusal::from(failed),
+            },
+            Some(nonce) => match ctx.store.transact(vec![nonce, write]).await {
+                Ok(()) => return Ok(provider),
+                Err(TransactFailed::Conditions(legs)) if legs.contains(&0) => {
+                    return Err(Refusal::Replayed);
+                }
+                Err(failed) => Refusal::from(failed),
+            },
+        };
+        if !matches!(failed, Refusal::Busy) {
+            return Err(failed);
+        }
+    }
+    Err(Refusal::Busy)
+}

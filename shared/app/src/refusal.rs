@@ -1,0 +1,115 @@
+//! Everything a caller may be told other than yes. Each face has its own words and codes for it.
+
+use framefair_blend::SceneRefused;
+use framefair_chain::ChainError;
+use framefair_domain::payment::PaymentRefused;
+use framefair_domain::quote::TooExpensive;
+use framefair_domain::signing::SignatureRefused;
+use framefair_store::{PutFailed, TransactFailed, WriteFailed};
+
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The input breaks a rule of the contract; the text says which.
+    #[error("{0}")]
+    Invalid(String),
+    #[error(transparent)]
+    Scene(#[from] SceneRefused),
+    #[error(transparent)]
+    TooExpensive(#[from] TooExpensive),
+    /// Missing, or somebody else's: nobody learns which.
+    #[error("Not found")]
+    NotFound,
+    #[error("{0}")]
+    Signature(#[from] SignatureRefused),
+    /// A signed message that is good once came a second time.
+    #[error("this signed message was used before; sign a new one")]
+    Replayed,
+    /// The named provider does not take jobs now, or nobody can render this.
+    #[error("{0}")]
+    NoProvider(String),
+
+    #[error(transparent)]
+    Payment(#[from] PaymentRefused),
+    #[error("this transaction already paid for another job")]
+    SignatureUsed,
+    #[error("{0}")]
+    NotPayable(String),
+    #[error("a transaction signature is the base58 text of 64 bytes")]
+    NotATransaction,
+    /// The chain shows nothing under this signature yet.
+    #[error("Payment not found yet")]
+    PaymentUnseen,
+    #[error("the RPC endpoint serves another cluster than this deployment uses")]
+    WrongCluster,
+    #[error("the chain cannot be reached; nothing was consumed, try again")]
+    ChainUnreachable,
+
+    #[error("this job was never paid")]
+    NeverPaid,
+    #[error("{0}")]
+    NotReady(String),
+    /// The lease is another node's, or an older one of the same node.
+    #[error("this lease is not the current one")]
+    StaleLease,
+
+    /// Too many callers want the same thing; soon is fine.
+    #[error("busy, try again in a moment")]
+    Busy,
+    #[error("something broke on our side")]
+    Broken(#[from] Broken),
+}
+
+/// The only failure that is ours. Its cause is for the log and never for the caller.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Broken(pub String);
+
+impl Refusal {
+    pub fn invalid(why: impl Into<String>) -> Refusal {
+        Refusal::Invalid(why.into())
+    }
+}
+
+impl From<framefair_store::Broken> for Refusal {
+    fn from(broken: framefair_store::Broken) -> Refusal {
+        if broken.is_busy() { Refusal::Busy } else { Refusal::Broken(Broken(broken.detail())) }
+    }
+}
+
+impl From<WriteFailed> for Refusal {
+    /// A condition that fails after the caller has decided means that somebody else was faster.
+    fn from(failed: WriteFailed) -> Refusal {
+        match failed {
+            WriteFailed::Condition => Refusal::Busy,
+            WriteFailed::Broken(broken) => broken.into(),
+        }
+    }
+}
+
+impl From<TransactFailed> for Refusal {
+    fn from(failed: TransactFailed) -> Refusal {
+        match failed {
+            TransactFailed::Conditions(_) | TransactFailed::Contended => Refusal::Busy,
+            TransactFailed::Broken(broken) => broken.into(),
+        }
+    }
+}
+
+impl From<PutFailed> for Refusal {
+    fn from(failed: PutFailed) -> Refusal {
+        match failed {
+            PutFailed::Exists => Refusal::Busy,
+            PutFailed::Broken(broken) => broken.into(),
+        }
+    }
+}
+
+impl From<ChainError> for Refusal {
+    fn from(error: ChainError) -> Refusal {
+        tracing::warn!(cause = %error, "The chain could not be asked");
+        match error {
+            ChainError::WrongCluster { .. } => Refusal::WrongCluster,
+            _ => Refusal::ChainUnreachable,
+        }
+    }
+}

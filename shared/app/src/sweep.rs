@@ -1,0 +1,150 @@
+//! What looks at every job that is not finished with, in case a hint was lost, a lease ran out or
+//! a quote went unpaid. The table says what is due; nothing here remembers anything.
+
+use framefair_domain::id::JobId;
+use framefair_domain::job::{Event, State};
+use framefair_domain::payment::WINDOW_AFTER_MS;
+use framefair_domain::time::{MINUTE_MS, SECOND_MS, Timestamp};
+use framefair_store::rows::{JobRow, NodeRow, ProgressRow};
+use framefair_store::{Index, Order, Queue, Range, keys};
+
+use crate::write::step;
+use crate::{Call, Ctx, Hint, Refusal, delivery};
+
+/// Rows looked at in one sweep of one shard.
+const PAGE: usize = 100;
+/// A job in good order is looked at again after this.
+const LOOK_AGAIN_MS: i64 = MINUTE_MS;
+
+/// How much of the index a sweep covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// What is due by now.
+    Due,
+    /// Every open job: after a restart, whose hints may be lost.
+    Everything,
+}
+
+/// Looks at what is due, and says how many jobs that were.
+pub async fn sweep(ctx: &Ctx, call: &mut Call, reach: Reach) -> Result<usize, Refusal> {
+    let mut looked_at = 0;
+    for shard in 0..keys::DUE_SHARDS {
+        let mut start = None;
+        loop {
+            let range = match reach {
+                Reach::Due => Range::AtMost(keys::due_time(call.now)),
+                Reach::Everything => Range::All,
+            };
+            let page = ctx
+                .store
+                .index(Index::Due, &keys::due_shard(shard), range, Order::Ascending, PAGE, start)
+                .await?;
+            for id in page.keys().iter().filter_map(keys::job_of) {
+                looked_at += 1;
+                if let Err(refusal) = look_at(ctx, call, id).await {
+                    tracing::warn!(job = %id, %refusal, "A job could not be swept");
+                }
+            }
+            start = page.next;
+            if start.is_none() {
+                break;
+            }
+        }
+    }
+    Ok(looked_at)
+}
+
+/// Does for one job whatever its state asks for, and dates its next look.
+pub async fn look_at(ctx: &Ctx, call: &mut Call, id: JobId) -> Result<(), Refusal> {
+    let Some(job) = ctx.store.get::<JobRow>(&keys::job(id)).await? else { return Ok(()) };
+    let hint = Hint::about(id);
+    match job.state {
+        State::AwaitingPayment => {
+            if call.now >= job.expires.plus_ms(WINDOW_AFTER_MS) {
+                return expire(ctx, call, job).await;
+            }
+            let at = job.expires.plus_ms(WINDOW_AFTER_MS);
+            return redate(ctx, job, at).await;
+        }
+        State::Queued | State::Held => ctx.hint(Queue::Dispatch, &hint, 0).await,
+        State::Dispatched | State::Running | State::Verifying => {
+            if let Some((failed, why)) = overdue(ctx, call, &job).await? {
+                delivery::give_back(ctx, call, job, failed, why).await?;
+                return Ok(());
+            }
+            let node = job.task.lease.map(|lease| lease.node);
+            let node = match node {
+                Some(node) => ctx.store.get::<NodeRow>(&keys::node(node)).await?,
+                None => None,
+            };
+            if let Some(connection) = node.and_then(|node| node.connection) {
+                ctx.hint(Queue::Relay(connection.relay), &hint, 0).await;
+            }
+        }
+        State::Completed | State::Failed | State::Cancelled => {
+            ctx.hint(Queue::Payouts, &hint, 0).await;
+        }
+    }
+    // A payment may vanish while the work goes on.
+    if !job.state.is_final() {
+        ctx.hint(Queue::Payouts, &hint, 0).await;
+    }
+    redate(ctx, job, call.now.plus_ms(LOOK_AGAIN_MS)).await
+}
+
+/// Takes back a lease that is over.
+pub async fn look_after_lease(ctx: &Ctx, call: &Call, id: JobId) -> Result<(), Refusal> {
+    let job = ctx.store.get::<JobRow>(&keys::job(id)).await?;
+    let Some(job) = job.filter(|job| job.state.is_leased()) else { return Ok(()) };
+    if let Some((failed, why)) = overdue(ctx, call, &job).await? {
+        delivery::give_back(ctx, call, job, failed, why).await?;
+    }
+    Ok(())
+}
+
+/// Why a lease is over: whether that is a failed attempt, and the words for it.
+async fn overdue(
+    ctx: &Ctx,
+    call: &Call,
+    job: &JobRow,
+) -> Result<Option<(bool, &'static str)>, Refusal> {
+    let Some(lease) = job.task.lease else { return Ok(Some((false, "the lease was lost"))) };
+    if call.now >= lease.until {
+        return Ok(Some((true, "the render took longer than a task may take")));
+    }
+    let node = ctx.store.get::<NodeRow>(&keys::node(lease.node)).await?;
+    let Some(node) = node else { return Ok(Some((false, "the node is gone"))) };
+    if !delivery::is_connected(ctx, call, &node).await? {
+        // A relay that died leaves the row as it was: count from the later of row and lease.
+        let since = if node.connection.is_some() { lease.since } else { node.changed };
+        let gone = call.now.since_ms(since) >= ctx.platform.reconnect_grace_ms;
+        return Ok(gone.then_some((true, "the node fell silent")));
+    }
+    let progress = ctx.store.get::<ProgressRow>(&keys::progress(job.id)).await?;
+    let started = progress.is_some_and(|progress| progress.epoch == job.task.epoch);
+    let late = call.now.since_ms(lease.since) >= ctx.platform.dispatch_timeout_ms;
+    Ok((late && !started).then_some((true, "the node showed no sign of work")))
+}
+
+/// Cancels an unpaid quote; its scene goes.
+async fn expire(ctx: &Ctx, call: &Call, mut job: JobRow) -> Result<(), Refusal> {
+    if step(&mut job, Event::QuoteExpired, call.now).is_err() {
+        return Ok(());
+    }
+    job.due = None;
+    if ctx.save(&mut job).await?.is_ok() {
+        ctx.store.objects().delete(&job.scene_object()).await?;
+        tracing::info!(job = %job.id, "A quote expired unpaid");
+    }
+    Ok(())
+}
+
+/// Moves the job in the index of what is due, unless it moved on by itself or lies later already.
+pub(crate) async fn redate(ctx: &Ctx, mut job: JobRow, at: Timestamp) -> Result<(), Refusal> {
+    if job.due.is_none_or(|due| due.since_ms(at).abs() < SECOND_MS) {
+        return Ok(());
+    }
+    job.due = Some(at);
+    let _ = ctx.save(&mut job).await?;
+    Ok(())
+}

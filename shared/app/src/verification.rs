@@ -1,0 +1,185 @@
+//! The gate between a node's delivery and its pay. A worker looks at the pictures; what its verdict
+//! means for the job and the money is decided here.
+
+use framefair_domain::id::JobId;
+use framefair_domain::job::{Event, State};
+use framefair_store::rows::{Delivered, FramesRow, JobRow, OutputFormat, ProviderRow};
+use framefair_store::{Queue, When, Write, keys};
+
+use crate::delivery::{self, AttemptEnd, book_attempt, content_type, end_attempt};
+use crate::statistics::Count;
+use crate::write::step;
+use crate::{Broken, Call, Ctx, Hint, Refusal, Report, settlement};
+
+pub use framefair_store::rows::FrameRow as FrameHash;
+
+/// What is to be looked at.
+#[derive(Clone, Debug)]
+pub struct Inspection {
+    pub job: JobId,
+    pub epoch: u32,
+    pub node: framefair_domain::id::ProviderId,
+    pub frames: Vec<i32>,
+    pub width: u32,
+    pub height: u32,
+    pub output: OutputFormat,
+    /// The scene's file name without its extension, for naming the result.
+    pub stem: String,
+    pub render_ms: u64,
+}
+
+impl Inspection {
+    /// Where the node put frame `frame`.
+    pub fn staged(&self, frame: i32) -> String {
+        keys::object::staged_frame(self.job, self.epoch, frame)
+    }
+
+    /// Where a provider that hands in over HTTP put all of them.
+    pub fn staged_zip(&self) -> String {
+        keys::object::staged_zip(self.job, self.epoch)
+    }
+
+    pub fn extension(&self) -> &'static str {
+        match self.output {
+            OutputFormat::Png => "png",
+            OutputFormat::Jpeg => "jpg",
+            OutputFormat::Exr => "exr",
+        }
+    }
+
+    pub fn frame_file_name(&self, frame: i32) -> String {
+        let sign = if frame < 0 { "-" } else { "" };
+        format!("{}_{sign}{:04}.{}", self.stem, frame.unsigned_abs(), self.extension())
+    }
+}
+
+/// The inspection that a hint asks for; none when the lease it speaks of is over.
+pub async fn inspection(
+    ctx: &Ctx,
+    id: JobId,
+    report: Report,
+) -> Result<Option<Inspection>, Refusal> {
+    let Some(job) = ctx.store.get::<JobRow>(&keys::job(id)).await? else { return Ok(None) };
+    let Some(lease) = job.task.lease else { return Ok(None) };
+    if job.task.epoch != report.epoch || !job.state.is_leased() {
+        return Ok(None);
+    }
+    let stem = job.scene.name.rsplit_once('.').map_or(job.scene.name.as_str(), |(stem, _)| stem);
+    Ok(Some(Inspection {
+        job: id,
+        epoch: report.epoch,
+        node: lease.node,
+        frames: job.frames(),
+        width: job.settings.width,
+        height: job.settings.height,
+        output: job.settings.output,
+        stem: stem.to_owned(),
+        render_ms: report.render_ms,
+    }))
+}
+
+/// A delivery that passed: the frames' pixel hashes, and the file to serve.
+#[derive(Debug)]
+pub struct Passed {
+    pub frames: Vec<FrameHash>,
+    pub file_name: String,
+    pub file: PassedFile,
+}
+
+#[derive(Debug)]
+pub enum PassedFile {
+    /// The one frame, exactly the bytes that were looked at.
+    Picture(Vec<u8>),
+    /// Several frames in one zip.
+    Zip(std::path::PathBuf),
+}
+
+/// Stores the result and owes the provider its price. The file that is served is written from the
+/// bytes that were verified, to a place that no node can write to.
+pub async fn accept(
+    ctx: &Ctx,
+    call: &Call,
+    seen: &Inspection,
+    passed: Passed,
+) -> Result<(), Refusal> {
+    let Some(mut job) = current(ctx, seen).await? else { return Ok(()) };
+    let result = store_result(ctx, seen, &passed).await?;
+    if let [_, _, ..] = passed.frames.as_slice() {
+        let row = FramesRow { job: seen.job, epoch: seen.epoch, frames: passed.frames };
+        ctx.store.write(Write::put(&row, When::Always)).await?;
+    }
+    let provider = ctx.store.get::<ProviderRow>(&keys::provider(seen.node)).await?;
+    let provider =
+        provider.ok_or_else(|| Broken(format!("provider {} of a job is gone", seen.node)))?;
+    into_verifying(&mut job, call)?;
+    let effects = step(&mut job, Event::Accepted, call.now).map_err(|_| Refusal::StaleLease)?;
+    job.started.get_or_insert(call.now.plus_ms(-i64::try_from(seen.render_ms).unwrap_or(0)));
+    job.result = Some(result);
+    settlement::plan_payout(&mut job, provider.wallet)?;
+    if ctx.save(&mut job).await?.is_err() {
+        return Ok(());
+    }
+    tracing::info!(job = %job.id, node = %seen.node, "A result passed verification");
+    book_attempt(ctx, call, seen.node, job.id, effects).await?;
+    ctx.hint(Queue::Payouts, &Hint::about(job.id), 0).await;
+    let render_ms = i64::try_from(seen.render_ms).unwrap_or(0);
+    ctx.count(Some(job.id), Count { completed: 1, render_ms, ..Count::default() }).await;
+    Ok(())
+}
+
+/// A delivery that did not pass is a failed attempt.
+pub async fn reject(ctx: &Ctx, call: &Call, seen: &Inspection, why: &str) -> Result<(), Refusal> {
+    let Some(mut job) = current(ctx, seen).await? else { return Ok(()) };
+    tracing::warn!(job = %job.id, node = %seen.node, why, "A result did not pass verification");
+    into_verifying(&mut job, call)?;
+    match end_attempt(ctx, call, job, AttemptEnd::Rejected, why.to_owned()).await {
+        Err(Refusal::StaleLease) | Ok(_) => Ok(()),
+        Err(refusal) => Err(refusal),
+    }
+}
+
+/// What the relay tells the node about its report, once it is dealt with.
+pub async fn outcome(ctx: &Ctx, id: JobId, epoch: u32) -> Result<Option<State>, Refusal> {
+    let job = ctx.store.get::<JobRow>(&keys::job(id)).await?.ok_or(Refusal::NotFound)?;
+    let pending = job.task.epoch == epoch && job.state.is_leased();
+    Ok((!pending).then_some(job.state))
+}
+
+async fn current(ctx: &Ctx, seen: &Inspection) -> Result<Option<JobRow>, Refusal> {
+    match delivery::held_lease(ctx, seen.node, seen.job, seen.epoch).await {
+        Ok(job) => Ok(Some(job)),
+        Err(Refusal::StaleLease) => Ok(None),
+        Err(refusal) => Err(refusal),
+    }
+}
+
+/// The delivery itself is a step of the machine, written together with the verdict.
+fn into_verifying(job: &mut JobRow, call: &Call) -> Result<(), Refusal> {
+    if job.state != State::Verifying {
+        step(job, Event::Reported, call.now).map_err(|_| Refusal::StaleLease)?;
+    }
+    Ok(())
+}
+
+async fn store_result(ctx: &Ctx, seen: &Inspection, passed: &Passed) -> Result<Delivered, Refusal> {
+    let key = keys::object::result(seen.job, seen.epoch, &passed.file_name);
+    let objects = ctx.store.objects();
+    let (content_type, bytes) = match &passed.file {
+        PassedFile::Picture(bytes) => {
+            let kind = content_type(seen.output);
+            objects.put(&key, bytes.clone().into(), kind, false).await?;
+            (kind, bytes.len() as u64)
+        }
+        PassedFile::Zip(path) => {
+            objects.put_file(&key, path, "application/zip", false).await?;
+            let bytes = tokio::fs::metadata(path).await.map_or(0, |file| file.len());
+            ("application/zip", bytes)
+        }
+    };
+    let pixels = match passed.frames.as_slice() {
+        [only] => Some(only.pixels.clone()),
+        _ => None,
+    };
+    let content_type = content_type.to_owned();
+    Ok(Delivered { key, content_type, bytes, render_ms: seen.render_ms, pixels })
+}

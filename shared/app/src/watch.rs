@@ -1,0 +1,120 @@
+//! Reads the escrow wallet's finalized history forward and books what came in: payments whose call
+//! never came are accepted, and what pays nothing is recorded as a stray.
+
+use framefair_chain::{Commitment, Seen};
+use framefair_domain::id::JobId;
+use framefair_domain::job::State;
+use framefair_domain::money::Lamports;
+use framefair_domain::payment::{Facts, MEMO_PREFIX};
+use framefair_domain::wallet::TxSignature;
+use framefair_store::rows::{CursorRow, Inbound, InflowRow, JobRow};
+use framefair_store::{When, Write, WriteFailed, keys};
+
+use crate::{Call, Ctx, Refusal, market};
+
+/// Transactions asked for in one look.
+const PAGE: usize = 1_000;
+
+/// Books everything since the last look, and says how many inflows were new.
+pub async fn watch(ctx: &Ctx, call: &Call) -> Result<usize, Refusal> {
+    let escrow = ctx.platform.escrow;
+    let known = ctx.store.get::<CursorRow>(&keys::cursor(&escrow)).await?;
+    let until = known.as_ref().and_then(|cursor| cursor.until);
+    let seen = since(ctx, until).await?;
+    let mut booked = 0;
+    // Oldest first, so that the cursor never passes what is not booked.
+    for transaction in seen.iter().rev() {
+        booked += usize::from(book(ctx, call, transaction).await?);
+    }
+    let Some(newest) = seen.first() else { return Ok(0) };
+    let rev = known.as_ref().map_or(0, |cursor| cursor.rev);
+    let cursor = CursorRow {
+        wallet: escrow,
+        rev: rev + 1,
+        until: Some(newest.signature),
+        slot: newest.slot,
+        time: newest.block_time.map_or(0, |time| time.0),
+    };
+    let when = if known.is_some() { When::Rev(rev) } else { When::Absent };
+    match ctx.store.write(Write::put(&cursor, when)).await {
+        Ok(()) | Err(WriteFailed::Condition) => Ok(booked),
+        Err(other) => Err(other.into()),
+    }
+}
+
+/// Everything newer than `until`, newest first.
+async fn since(ctx: &Ctx, until: Option<TxSignature>) -> Result<Vec<Seen>, Refusal> {
+    let mut seen: Vec<Seen> = Vec::new();
+    loop {
+        let before = seen.last().map(|last| last.signature);
+        let page = ctx.chain.signatures_of(&ctx.platform.escrow, before, until, PAGE).await?;
+        let more = page.len() == PAGE;
+        seen.extend(page);
+        if !more {
+            return Ok(seen);
+        }
+    }
+}
+
+/// Books one transaction if it brought money that is not booked yet.
+async fn book(ctx: &Ctx, call: &Call, seen: &Seen) -> Result<bool, Refusal> {
+    if seen.error.is_some() {
+        return Ok(false);
+    }
+    let Some(facts) = ctx.chain.facts(&seen.signature, Commitment::Finalized).await? else {
+        return Err(Refusal::ChainUnreachable);
+    };
+    let Some(gained) = gained(ctx, &facts) else { return Ok(false) };
+    if ctx.store.get::<InflowRow>(&keys::inflow(&facts.signature)).await?.is_some() {
+        return Ok(false);
+    }
+    if let Some(job) = job_of(&facts)
+        && let Some(job) = ctx.store.get::<JobRow>(&keys::job(job)).await?
+        && job.state == State::AwaitingPayment
+    {
+        match market::accept(ctx, call, job, &facts).await {
+            Ok(_) => return Ok(true),
+            Err(Refusal::Payment(why)) => {
+                tracing::info!(signature = %facts.signature, %why, "A payment does not pay its job");
+            }
+            Err(Refusal::SignatureUsed | Refusal::NotPayable(_)) => {}
+            Err(other) => return Err(other),
+        }
+    }
+    let stray = InflowRow {
+        signature: facts.signature,
+        kind: Inbound::Stray,
+        job: job_of(&facts),
+        slot: facts.slot,
+        lamports: gained,
+    };
+    match ctx.store.write(Write::put(&stray, When::Absent)).await {
+        Ok(()) => {
+            tracing::warn!(signature = %facts.signature, lamports = gained.0, "A stray came in");
+            Ok(true)
+        }
+        Err(WriteFailed::Condition) => Ok(false),
+        Err(other) => Err(other.into()),
+    }
+}
+
+/// Books a transaction as the operator's own funds.
+pub async fn book_float(ctx: &Ctx, call: &Call, signature: &TxSignature) -> Result<(), Refusal> {
+    let facts = ctx.chain.facts(signature, Commitment::Confirmed).await?;
+    let facts = facts.ok_or(Refusal::PaymentUnseen)?;
+    let lamports = gained(ctx, &facts).unwrap_or_default();
+    let (signature, slot) = (facts.signature, facts.slot);
+    let row = InflowRow { signature, kind: Inbound::Float, job: None, slot, lamports };
+    tracing::info!(%signature, lamports = lamports.0, at = call.now.0, "Booked the operator's float");
+    Ok(ctx.store.write(Write::put(&row, When::Absent)).await?)
+}
+
+/// What escrow gained by it, when it gained.
+pub(crate) fn gained(ctx: &Ctx, facts: &Facts) -> Option<Lamports> {
+    let delta = facts.deltas.iter().find(|(wallet, _)| *wallet == ctx.platform.escrow)?.1;
+    u64::try_from(delta).ok().filter(|lamports| *lamports > 0).map(Lamports)
+}
+
+fn job_of(facts: &Facts) -> Option<JobId> {
+    facts.memos.iter().find_map(|memo| memo.strip_prefix(MEMO_PREFIX)?.parse().ok())
+}

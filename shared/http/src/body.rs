@@ -1,0 +1,49 @@
+//! Input that is not a file: JSON bodies and ids in paths.
+
+use std::marker::PhantomData;
+use std::str::FromStr;
+
+use axum::body::to_bytes;
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::http::request::Parts;
+use framefair_app::Refusal;
+use serde::de::DeserializeOwned;
+
+use crate::{Face, JSON_BYTES_MAX, Refused};
+
+/// A JSON body, read under the limit. Unknown members are ignored.
+#[derive(Debug)]
+pub struct JsonBody<F, T>(pub T, pub PhantomData<F>);
+
+impl<F: Face, T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<F, T> {
+    type Rejection = Refused<F>;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Refused<F>> {
+        let bytes = to_bytes(request.into_body(), JSON_BYTES_MAX)
+            .await
+            .map_err(|_| Refusal::invalid("the body could not be read, or is longer than 1 MiB"))?;
+        Ok(JsonBody(strict_json(&bytes)?, PhantomData))
+    }
+}
+
+/// Reads JSON and says what is wrong with it in one sentence.
+pub fn strict_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        let what = if error.is_data() { "does not fit" } else { "is not JSON" };
+        Refusal::Invalid(format!("the body {what}: {error}"))
+    })
+}
+
+/// An id in the path. One that is no id at all is missing like any other.
+#[derive(Debug)]
+pub struct PathId<F, T>(pub T, pub PhantomData<F>);
+
+impl<F: Face, T: FromStr + Send, S: Send + Sync> FromRequestParts<S> for PathId<F, T> {
+    type Rejection = Refused<F>;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused<F>> {
+        let text = Path::<String>::from_request_parts(parts, state).await;
+        let id = text.ok().and_then(|Path(text)| text.parse().ok());
+        Ok(PathId(id.ok_or(Refusal::NotFound)?, PhantomData))
+    }
+}

@@ -1,0 +1,58 @@
+//! What surrounds every router: request ids, security headers, a net under panics, a log line.
+
+use axum::extract::Request;
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use axum::{Json, Router};
+use serde_json::json;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
+use uuid::Uuid;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Puts a router into its frame.
+pub fn frame(router: Router) -> Router {
+    let set = |name: HeaderName, value: &'static str| {
+        SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
+    };
+    router
+        .layer(CatchPanicLayer::new())
+        .layer(set(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(set(header::X_FRAME_OPTIONS, "DENY"))
+        .layer(set(header::REFERRER_POLICY, "no-referrer"))
+        .layer(set(header::CACHE_CONTROL, "no-store"))
+        .layer(from_fn(name_and_log))
+}
+
+/// Names the request, so that an answer can be found in the log. Paths are logged, query strings
+/// are not: they can hold tokens.
+async fn name_and_log(request: Request, next: Next) -> Response {
+    let given = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
+    let id = given
+        .filter(|id| is_harmless(id))
+        .map_or_else(|| Uuid::new_v4().to_string(), str::to_owned);
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let started = std::time::Instant::now();
+    let mut response = next.run(request).await;
+    let ms = started.elapsed().as_millis();
+    tracing::debug!(%id, %method, path, status = response.status().as_u16(), ms, "Answered");
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    response
+}
+
+fn is_harmless(id: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    (1..=64).contains(&id.len()) && id.bytes().all(plain)
+}
+
+/// What no route knows. The body speaks every face's language.
+pub async fn refuse_unknown(_: Method) -> Response {
+    let body = json!({
+        "detail": "Not Found", "success": false, "error": "Not found", "message": "Not found",
+    });
+    (StatusCode::NOT_FOUND, Json(body)).into_response()
+}

@@ -1,0 +1,150 @@
+//! How things are spelled in the table, its indexes and the bucket. No other file spells a key.
+
+use framefair_domain::id::{JobId, ProviderId};
+use framefair_domain::time::Timestamp;
+use framefair_domain::wallet::{TxSignature, Wallet};
+
+use crate::Key;
+
+const CLAIM: &str = "CLAIM";
+const ENTRY: &str = "ENTRY";
+
+fn key(pk: String, sk: impl Into<String>) -> Key {
+    Key { pk, sk: sk.into() }
+}
+
+/// The partition that holds everything of one job.
+pub fn job_partition(job: JobId) -> String {
+    format!("JOB#{job}")
+}
+
+pub fn job(job: JobId) -> Key {
+    key(job_partition(job), "JOB")
+}
+
+/// Which job an index row of `DUE` points to.
+pub fn job_of(key: &Key) -> Option<JobId> {
+    key.pk.strip_prefix("JOB#")?.parse().ok()
+}
+
+pub fn progress(job: JobId) -> Key {
+    key(job_partition(job), PROGRESS)
+}
+
+pub const PROGRESS: &str = "PROGRESS";
+
+/// Signed transaction `n` of a job's settlement.
+pub fn signed_out(job: JobId, n: u32) -> Key {
+    key(job_partition(job), format!("{SIGNED_OUT}{n:04}"))
+}
+
+pub const SIGNED_OUT: &str = "OUT#";
+
+/// What each frame of a delivered result is.
+pub fn frames(job: JobId) -> Key {
+    key(job_partition(job), "FRAMES")
+}
+
+pub fn provider(provider: ProviderId) -> Key {
+    key(format!("PROVIDER#{provider}"), "PROVIDER")
+}
+
+pub fn provider_of(key: &Key) -> Option<ProviderId> {
+    key.pk.strip_prefix("PROVIDER#")?.parse().ok()
+}
+
+pub fn node(node: ProviderId) -> Key {
+    key(format!("NODE#{node}"), "NODE")
+}
+
+pub fn relay(slot: u8) -> Key {
+    key(format!("RELAY#{slot}"), "RELAY")
+}
+
+/// One provider per wallet.
+pub fn wallet_claim(wallet: &Wallet) -> Key {
+    key(format!("WALLET#{wallet}"), CLAIM)
+}
+
+/// One use per nonce.
+pub fn nonce_claim(wallet: &Wallet, nonce: &str) -> Key {
+    key(format!("NONCE#{wallet}#{nonce}"), CLAIM)
+}
+
+/// A transaction that moved money into escrow: claim and entry in one.
+pub fn inflow(signature: &TxSignature) -> Key {
+    key(format!("TX#{signature}"), ENTRY)
+}
+
+/// A transaction that moved money out of escrow.
+pub fn outflow(signature: &TxSignature) -> Key {
+    key(format!("OUT#{signature}"), ENTRY)
+}
+
+pub fn cursor(wallet: &Wallet) -> Key {
+    key(format!("CURSOR#{wallet}"), "CURSOR")
+}
+
+pub fn statistics(shard: u8) -> Key {
+    key(format!("STATS#{shard}"), "STATS")
+}
+
+/// Counters that everybody adds to are spread over this many items.
+pub const STATISTICS_SHARDS: u8 = 4;
+
+/// A fixed window of a rate limit.
+pub fn rate_window(route: &str, caller: &str, window: i64) -> Key {
+    key(format!("LIMIT#{route}#{caller}"), format!("W#{window}"))
+}
+
+/// `ByDue` is spread over this many partitions.
+pub const DUE_SHARDS: u8 = 4;
+
+pub fn due_shard(shard: u8) -> String {
+    format!("DUE#{shard}")
+}
+
+/// Where a job stands in `ByDue`.
+pub fn due(job: JobId, at: Timestamp) -> (String, String) {
+    let shard = job.0.as_bytes()[15] % DUE_SHARDS;
+    (due_shard(shard), due_time(at))
+}
+
+/// Sorts as time does.
+pub fn due_time(at: Timestamp) -> String {
+    format!("{:015}", at.0.max(0))
+}
+
+/// Providers of one effective status in `ByState`.
+pub fn providers_by_status(status: &str) -> String {
+    format!("PROVIDERS#{status}")
+}
+
+/// Objects of the bucket.
+pub mod object {
+    use framefair_domain::id::JobId;
+
+    pub fn scene(job: JobId, file_name: &str) -> String {
+        format!("scenes/{job}/{file_name}")
+    }
+
+    /// Where a node may write frame `frame` under its lease `epoch`, and nobody serves from.
+    pub fn staged_frame(job: JobId, epoch: u32, frame: i32) -> String {
+        format!("staging/{job}/0/{epoch}/{frame}")
+    }
+
+    /// All frames in one zip, from providers that hand in over HTTP.
+    pub fn staged_zip(job: JobId, epoch: u32) -> String {
+        format!("staging/{job}/0/{epoch}/all.zip")
+    }
+
+    /// Stands beside a staged object whose bytes have this hash.
+    pub fn staged_mark(staged: &str, sha256: &str) -> String {
+        format!("{staged}.{sha256}")
+    }
+
+    /// What is served and paid for; no URL to write here is ever made.
+    pub fn result(job: JobId, epoch: u32, file_name: &str) -> String {
+        format!("results/{job}/{epoch}/{file_name}")
+    }
+}

@@ -1,0 +1,216 @@
+//! A market job with its quote, its one task and its settlement, in one item under 1 KB.
+
+use framefair_domain::frames::FrameRange;
+use framefair_domain::id::{JobId, ProviderId};
+use framefair_domain::job::State;
+use framefair_domain::money::Lamports;
+use framefair_domain::payment::Terms;
+use framefair_domain::quote::Breakdown;
+use framefair_domain::settlement::{Inflow, Outflow, Plan};
+use framefair_domain::time::Timestamp;
+use framefair_domain::wallet::{TxSignature, Wallet};
+use serde::{Deserialize, Serialize};
+
+use crate::{Entity, Indexes, Key, keys};
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobRow {
+    pub id: JobId,
+    /// Rises with every write; a write is conditional on the one that was read.
+    pub rev: u64,
+    pub state: State,
+    pub client: Wallet,
+    /// Who renders it: the quote's provider until escrow moves the job.
+    pub provider: ProviderId,
+    pub pay_to: Wallet,
+    pub created: Timestamp,
+    pub expires: Timestamp,
+    pub scene: SceneRow,
+    pub settings: Settings,
+    pub price: Breakdown,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment: Option<Payment>,
+    pub task: Task,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<Delivered>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    pub inflow: Inflow,
+    pub outflow: Outflow,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Plan>,
+    /// The transaction that settled it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub out_tx: Option<TxSignature>,
+    /// When the sweeper looks at it next; none once nothing is left to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SceneRow {
+    /// Reduced to harmless characters.
+    pub name: String,
+    pub bytes: u64,
+    /// Lower-case hex.
+    pub sha256: String,
+    /// Extension with its dot.
+    pub format: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blender: Option<(u16, u16)>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OutputFormat {
+    #[default]
+    #[serde(rename = "PNG")]
+    Png,
+    #[serde(rename = "JPEG")]
+    Jpeg,
+    #[serde(rename = "EXR")]
+    Exr,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    pub width: u32,
+    pub height: u32,
+    pub frames: FrameRange,
+    /// Whether the client named the frames, or they are the file's start frame.
+    #[serde(default)]
+    pub frames_named: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub samples: Option<u32>,
+    pub output: OutputFormat,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payment {
+    pub signature: TxSignature,
+    pub slot: u64,
+    pub lamports: Lamports,
+    pub accepted: Timestamp,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Task {
+    /// Rises with every lease, for any reason.
+    pub epoch: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<Lease>,
+    /// Failed attempts so far; the retry budget.
+    pub failures: u32,
+    /// Who failed it, oldest first; the next attempt goes to somebody else.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed_by: Vec<ProviderId>,
+    /// Who said that the scene itself is at fault, while another one is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blamed_by: Option<ProviderId>,
+    /// Not before this instant, after a failed attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    pub node: ProviderId,
+    pub since: Timestamp,
+    /// The hard cap; a lease of a connected node lives by its connection until then.
+    pub until: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivered {
+    /// The object that is served.
+    pub key: String,
+    pub content_type: String,
+    pub bytes: u64,
+    pub render_ms: u64,
+    /// SHA-256 of the decoded pixels of a single frame, lower-case hex; of several, see `FramesRow`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pixels: Option<String>,
+}
+
+impl JobRow {
+    pub fn terms(&self) -> Terms {
+        Terms {
+            job: self.id,
+            client: self.client,
+            pay_to: self.pay_to,
+            lamports: self.price.total,
+            created: self.created,
+            expires: self.expires,
+        }
+    }
+
+    pub fn scene_object(&self) -> String {
+        keys::object::scene(self.id, &self.scene.name)
+    }
+
+    /// The frames that its one task renders.
+    pub fn frames(&self) -> Vec<i32> {
+        self.settings.frames.list()
+    }
+
+    pub fn has_tried(&self, provider: ProviderId) -> bool {
+        self.task.failed_by.contains(&provider)
+    }
+}
+
+impl Entity for JobRow {
+    fn key(&self) -> Key {
+        keys::job(self.id)
+    }
+
+    fn indexes(&self) -> Indexes {
+        Indexes { due: self.due.map(|at| keys::due(self.id, at)), ..Indexes::default() }
+    }
+}
+
+/// How far the current attempt has come. Written at most every few seconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProgressRow {
+    pub job: JobId,
+    pub epoch: u32,
+    pub frames_done: u32,
+    pub frames_total: u32,
+    pub frame: i32,
+    pub sample: u32,
+    pub samples: u32,
+    pub started: Timestamp,
+    pub at: Timestamp,
+}
+
+impl Entity for ProgressRow {
+    fn key(&self) -> Key {
+        keys::progress(self.job)
+    }
+}
+
+/// The decoded pixels of each delivered frame, so that anyone can compare later.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FramesRow {
+    pub job: JobId,
+    pub epoch: u32,
+    pub frames: Vec<FrameRow>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FrameRow {
+    pub frame: i32,
+    /// SHA-256 of the decoded pixels, lower-case hex.
+    pub pixels: String,
+    pub bytes: u64,
+}
+
+impl Entity for FramesRow {
+    fn key(&self) -> Key {
+        keys::frames(self.job)
+    }
+}

@@ -1,0 +1,16 @@
+//! The items of the table as values. Says what is stored, not what it means.
+
+mod job;
+mod money;
+mod node;
+mod provider;
+mod statistics;
+
+pub use job::{
+    Delivered, FrameRow, FramesRow, JobRow, Lease, OutputFormat, Payment, ProgressRow, SceneRow,
+    Settings, Task,
+};
+pub use money::{CursorRow, Inbound, InflowRow, OutflowRow, SignedOutRow};
+pub use node::{Connection, NodeRow, RelayRow};
+pub use provider::{ClaimRow, PendingChange, ProviderRow, Status};
+pub use statistics::StatisticsRow;

@@ -1,0 +1,28 @@
+//! Totals of the platform, spread over a few items that are only ever added to.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Entity, Key, keys};
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatisticsRow {
+    #[serde(default)]
+    pub shard: u8,
+    #[serde(default)]
+    pub providers: u64,
+    #[serde(default)]
+    pub jobs: u64,
+    #[serde(default)]
+    pub completed: u64,
+    /// Accepted payments less refunds, in lamports.
+    #[serde(default)]
+    pub volume: u64,
+    #[serde(default)]
+    pub render_ms: u64,
+}
+
+impl Entity for StatisticsRow {
+    fn key(&self) -> Key {
+        keys::statistics(self.shard)
+    }
+}

@@ -1,0 +1,177 @@
+//! The one place that every call to the cloud passes. Counts calls and what they cost, and can
+//! make them fail; knows protocols, never rows.
+//!
+//! It sits under the SDK, as its HTTP client, so it sees each round trip: retries too. Off, it is
+//! not there at all. Units are the service's own (`ReturnConsumedCapacity`): devcloud's database
+//! charges tables and indexes as measured against DynamoDB, and a test holds it to
+//! what the rules give for item sizes and index keys. A write that fails its
+//! condition reports no units though it costs some: it is counted at one, a cancelled
+//! transaction at two for each leg.
+
+mod connector;
+mod cost;
+mod faults;
+mod stale;
+#[cfg(test)]
+mod units;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use aws_sdk_dynamodb::config::SharedHttpClient;
+use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
+
+pub use cost::{Cost, Depth};
+pub use faults::{ANY, Fault, Faults, Lag};
+
+use cost::Costs;
+use stale::Journal;
+
+tokio::task_local! {
+    static SCOPE: Arc<Scope>;
+}
+
+/// One run of a labelled operation.
+struct Scope {
+    label: &'static str,
+    calls: AtomicUsize,
+    in_flight: AtomicUsize,
+}
+
+/// Runs `work` so that its calls are counted under `label`: the name of an API operation. Work
+/// that is spawned inside is not: label it again.
+pub async fn labelled<F: Future>(label: &'static str, work: F) -> F::Output {
+    let scope = Scope { label, calls: AtomicUsize::new(0), in_flight: AtomicUsize::new(0) };
+    SCOPE.scope(Arc::new(scope), work).await
+}
+
+/// Cheap to clone; all clones count together.
+#[derive(Clone)]
+pub struct Seam(Option<Arc<Inner>>);
+
+struct Inner {
+    costs: Mutex<Costs>,
+    faults: Mutex<Option<Faults>>,
+    journal: Mutex<Journal>,
+    /// A client that does not pass here, to see items before and after a write.
+    observer: OnceLock<stale::Observer>,
+}
+
+impl std::fmt::Debug for Seam {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.is_on() { "Seam(on)" } else { "Seam(off)" })
+    }
+}
+
+impl Seam {
+    /// Not there: production.
+    pub fn off() -> Self {
+        Self(None)
+    }
+
+    /// Counts, and fails calls when told to.
+    pub fn on() -> Self {
+        Self(Some(Arc::new(Inner {
+            costs: Mutex::default(),
+            faults: Mutex::default(),
+            journal: Mutex::default(),
+            observer: OnceLock::new(),
+        })))
+    }
+
+    pub fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// What was counted since the last [`Seam::reset`], by label and operation.
+    pub fn snapshot(&self) -> Vec<Cost> {
+        self.0.as_ref().map(|inner| locked(&inner.costs).rows()).unwrap_or_default()
+    }
+
+    /// How many of a label's calls had to wait for one another, by label.
+    pub fn depths(&self) -> Vec<Depth> {
+        self.0.as_ref().map(|inner| locked(&inner.costs).depths()).unwrap_or_default()
+    }
+
+    pub fn reset(&self) {
+        if let Some(inner) = &self.0 {
+            *locked(&inner.costs) = Costs::default();
+        }
+    }
+
+    /// From now on calls fail as `faults` says. Without effect on a seam that is off.
+    pub fn inject(&self, faults: Faults) {
+        if let Some(inner) = &self.0 {
+            *locked(&inner.faults) = Some(faults);
+        }
+    }
+
+    /// Ends all injection; returns how many faults there were.
+    pub fn calm(&self) -> u64 {
+        let Some(inner) = &self.0 else { return 0 };
+        let faults = locked(&inner.faults).take();
+        *locked(&inner.journal) = Journal::default();
+        faults.map_or(0, |faults| faults.injected())
+    }
+
+    pub(crate) fn wrap(&self, plain: SharedHttpClient) -> SharedHttpClient {
+        match &self.0 {
+            None => plain,
+            Some(inner) => connector::wrap(inner.clone(), plain),
+        }
+    }
+
+    pub(crate) fn observe_with(&self, client: Option<aws_sdk_dynamodb::Client>, table: &str) {
+        if let (Some(inner), Some(client)) = (&self.0, client) {
+            let observer = stale::Observer { client, table: table.to_owned() };
+            // A second store on one seam sees the same table: the first observer serves both.
+            let _ = inner.observer.set(observer);
+        }
+    }
+
+    pub(crate) fn capacity(&self) -> Option<ReturnConsumedCapacity> {
+        self.is_on().then_some(ReturnConsumedCapacity::Indexes)
+    }
+}
+
+impl Inner {
+    fn plan(&self, op: &connector::Op) -> Option<Fault> {
+        locked(&self.faults).as_mut().and_then(|faults| faults.plan(op))
+    }
+
+    /// Whether index reads may lag, so that writes must be watched.
+    fn lag(&self) -> Option<Lag> {
+        locked(&self.faults).as_ref().and_then(Faults::lag_of_indexes)
+    }
+}
+
+/// Counts one call into its scope for as long as it lives.
+struct InFlight(Option<Arc<Scope>>);
+
+impl InFlight {
+    /// Also says whether the call starts a run, and whether it waited for those before it.
+    fn enter() -> (Self, &'static str, cost::Step) {
+        let Ok(scope) = SCOPE.try_with(Arc::clone) else {
+            return (Self(None), "", cost::Step::default());
+        };
+        let step = cost::Step {
+            first: scope.calls.fetch_add(1, Ordering::Relaxed) == 0,
+            sequential: scope.in_flight.fetch_add(1, Ordering::Relaxed) == 0,
+        };
+        let label = scope.label;
+        (Self(Some(scope)), label, step)
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        if let Some(scope) = &self.0 {
+            scope.in_flight.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A panic elsewhere leaves counts, not invariants: go on.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

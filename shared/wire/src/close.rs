@@ -1,0 +1,12 @@
+//! Close codes, and what they tell the other end.
+
+/// The socket did not authenticate in time or not rightly.
+pub const UNAUTHORIZED: u16 = 4001;
+/// Nothing was heard for too long.
+pub const SILENT: u16 = 4002;
+/// A newer connection of the same node took over.
+pub const REPLACED: u16 = 4003;
+/// A frame was too large, not JSON, or came too often.
+pub const MISBEHAVED: u16 = 4008;
+/// The relay goes away; come back after a moment.
+pub const RESTARTING: u16 = 1012;

@@ -1,0 +1,1 @@
+//! Contracts, journeys, races and walks over the whole system.
