@@ -2,15 +2,17 @@
 
 mod health;
 mod preflight;
+mod unknown;
 
 use axum::Router;
+use axum::middleware::from_fn;
 use axum::routing::any;
-use framefair_http::refuse_unknown;
 use utoipa::OpenApi;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 
 pub use preflight::Origins;
+pub use unknown::KNOWN;
 
 /// The name that stands before every handler here.
 pub const FACE: &str = "edge";
@@ -39,12 +41,15 @@ pub fn operation(name: &str) -> Option<Router> {
     match name {
         "health" => Some(edge().0),
         "preflight" => Some(Router::new().fallback(any(preflight::preflight))),
-        "unknown" => Some(Router::new().fallback(any(refuse_unknown))),
+        "unknown" => Some(Router::new().fallback(any(unknown::refuse))),
         _ => None,
     }
 }
 
-/// What a process that serves everything falls back to.
-pub fn fallback(router: Router) -> Router {
-    router.fallback(any(preflight::preflight_or_unknown))
+/// Around a process that serves everything: preflight, wrong verbs and unknown paths.
+pub fn surround(router: Router) -> Router {
+    router
+        .method_not_allowed_fallback(unknown::refuse)
+        .fallback(any(unknown::refuse))
+        .layer(from_fn(preflight::answer_preflight))
 }

@@ -2,8 +2,8 @@
 
 use axum::extract::Request;
 use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use framefair_http::refuse_unknown;
 
 const METHODS: &str = "GET, POST, PUT, PATCH, DELETE, OPTIONS";
 const HEADERS: &str = "Authorization, Content-Type, X-Request-ID, Idempotency-Key, X-Upload-Token";
@@ -39,10 +39,7 @@ pub(crate) async fn preflight(request: Request) -> Response {
     response
 }
 
-pub(crate) async fn preflight_or_unknown(request: Request) -> Response {
-    if request.method() == Method::OPTIONS {
-        preflight(request).await
-    } else {
-        refuse_unknown(request.method().clone()).await
-    }
+/// In front of every route: a known path has no verb `OPTIONS` of its own.
+pub(crate) async fn answer_preflight(request: Request, next: Next) -> Response {
+    if request.method() == Method::OPTIONS { preflight(request).await } else { next.run(request).await }
 }

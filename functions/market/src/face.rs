@@ -48,6 +48,7 @@ fn words(refusal: &Refusal) -> (StatusCode, Option<&'static str>) {
         Refusal::ChainUnreachable => (S::INTERNAL_SERVER_ERROR, Some("chain_unreachable")),
         Refusal::NotReady(_) => (S::BAD_REQUEST, None),
         Refusal::StaleLease => (S::BAD_REQUEST, Some("stale_lease")),
+        Refusal::TooOften => (S::TOO_MANY_REQUESTS, None),
         Refusal::Busy => (S::SERVICE_UNAVAILABLE, Some("busy")),
         Refusal::Broken(_) => (S::INTERNAL_SERVER_ERROR, None),
     }

@@ -3,15 +3,20 @@
 
 mod endpoints;
 mod face;
+mod limits;
 mod shapes;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{HeaderValue, Method, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
 use framefair_http::Api;
 use utoipa::OpenApi;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
 pub use face::Market;
+pub use limits::rate;
 
 /// The name that stands before every handler of this face.
 pub const FACE: &str = "market";
@@ -30,11 +35,20 @@ pub fn operations() -> Vec<(&'static str, Route)> {
     endpoints::all()
 }
 
-/// The whole face, and its OpenAPI document.
-pub fn face(api: Api) -> (Router, utoipa::openapi::OpenApi) {
+fn collected() -> (Router<Api>, utoipa::openapi::OpenApi) {
     let empty = OpenApiRouter::<Api>::with_openapi(Document::openapi());
     let all = operations().into_iter().fold(empty, |router, (_, route)| router.routes(route()));
-    let (router, document) = all.split_for_parts();
+    all.split_for_parts()
+}
+
+/// The OpenAPI document of the whole face.
+pub fn document() -> utoipa::openapi::OpenApi {
+    collected().1
+}
+
+/// The whole face, and its OpenAPI document.
+pub fn face(api: Api) -> (Router, utoipa::openapi::OpenApi) {
+    let (router, document) = collected();
     (finished(router, api), document)
 }
 
@@ -47,5 +61,16 @@ pub fn operation(api: Api, name: &str) -> Option<Router> {
 
 /// Bodies may be of any length here: every handler reads its own under a limit of its own.
 fn finished(router: Router<Api>, api: Api) -> Router {
-    router.layer(DefaultBodyLimit::disable()).with_state(api)
+    router.layer(DefaultBodyLimit::disable()).layer(from_fn(open_to_browsers)).with_state(api)
+}
+
+/// What is public may be read by any page, without credentials.
+async fn open_to_browsers(request: Request, next: Next) -> Response {
+    let public = request.method() == Method::GET;
+    let mut response = next.run(request).await;
+    if public {
+        let anyone = HeaderValue::from_static("*");
+        response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, anyone);
+    }
+    response
 }

@@ -130,14 +130,8 @@ fn inspect(seen: &Inspection, delivery: Delivery) -> Result<Passed, Verdict> {
     };
     let frames = verifier.finish().map_err(|why| wrong(&why))?;
     let frames: Vec<FrameHash> = frames.iter().map(hash).collect();
-    Ok(match (single, frames.as_slice()) {
-        (Some(bytes), [only]) => Passed {
-            file_name: seen.frame_file_name(only.frame),
-            file: PassedFile::Picture(bytes),
-            frames,
-        },
-        _ => Passed { file_name: format!("{}.zip", seen.stem), file: PassedFile::Zip(out), frames },
-    })
+    let file = single.map_or(PassedFile::Zip(out), PassedFile::Picture);
+    Ok(Passed { frames, file })
 }
 
 fn new_zip(

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -12,6 +13,7 @@ use framefair_chain::{Chain, Commitment, Seam as ChainSeam, wallet};
 use framefair_devcloud::DevCloud;
 use framefair_domain::money::{LAMPORTS_PER_SOL, Lamports};
 use framefair_domain::wallet::Wallet;
+use framefair_http::rate::{Counters, limited};
 use framefair_http::{Api, frame};
 use framefair_localnet::Localnet;
 use framefair_relay::Relay;
@@ -128,12 +130,12 @@ impl Machine {
         let mut tasks = JoinSet::new();
         let relay = Relay::new(ctx.clone(), RELAY_SLOT, closing.clone());
         relay.take_over().await?;
-        let router = hub_router(&ctx, &relay);
+        let router = hub_router(&ctx, &relay, options.rate_limits);
         tasks.spawn(relay.run());
         work::spawn(&mut tasks, &ctx, signers, &closing);
         let stop = closing.clone();
         tasks.spawn(async move {
-            let serve = axum::serve(listener, router)
+            let serve = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
                 .with_graceful_shutdown(async move { stop.cancelled().await });
             if let Err(error) = serve.await {
                 tracing::error!(%error, "The hub stopped serving");
@@ -156,12 +158,16 @@ impl Machine {
 }
 
 /// Every face under one origin, the market also under `/hub`.
-fn hub_router(ctx: &Ctx, relay: &std::sync::Arc<Relay>) -> Router {
+fn hub_router(ctx: &Ctx, relay: &Arc<Relay>, rate_limits: bool) -> Router {
     let api = Api::new(ctx.clone());
     let (edge, _) = framefair_edge::edge();
-    let (market, _) = framefair_market::face(api);
+    let (mut market, _) = framefair_market::face(api);
+    if rate_limits {
+        let counters = Arc::new(Counters::default());
+        market = limited::<framefair_market::Market>(market, &counters, framefair_market::rate);
+    }
     let all = edge.merge(relay.router()).merge(market.clone()).nest("/hub", market);
-    frame(framefair_edge::fallback(all))
+    frame(framefair_edge::surround(all))
 }
 
 /// Gives escrow and the gas wallet what they need to start with, from the chain's faucet.

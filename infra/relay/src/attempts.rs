@@ -270,7 +270,7 @@ fn assignment(attempt: Attempt, order: &delivery::Order) -> Assignment {
         scene: Scene {
             url: order.scene_url.clone(),
             name: job.scene.name.clone(),
-            format: job.scene.format.clone(),
+            format: job.scene.format(),
             bytes: job.scene.bytes,
             sha256: job.scene.sha256.clone(),
         },

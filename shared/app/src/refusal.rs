@@ -52,6 +52,9 @@ pub enum Refusal {
     #[error("this lease is not the current one")]
     StaleLease,
 
+    /// This caller asks more often than it may.
+    #[error("Too many requests")]
+    TooOften,
     /// Too many callers want the same thing; soon is fine.
     #[error("busy, try again in a moment")]
     Busy,

@@ -2,6 +2,7 @@
 
 use framefair_domain::id::JobId;
 use framefair_store::rows::StatisticsRow;
+use framefair_store::seam::labelled;
 use framefair_store::{Update, When, keys};
 
 use crate::{Ctx, Refusal};
@@ -32,7 +33,8 @@ impl Ctx {
         .fold(Update::at(keys::statistics(shard), When::Always), |update, (name, n)| {
             update.add(name, n)
         });
-        if let Err(failed) = self.store.write(update).await {
+        let written = labelled("statistics", self.store.write(update));
+        if let Err(failed) = written.await {
             tracing::warn!(?failed, "A statistic was lost");
         }
     }

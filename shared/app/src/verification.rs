@@ -6,7 +6,7 @@ use framefair_domain::job::{Event, State};
 use framefair_store::rows::{Delivered, FramesRow, JobRow, OutputFormat, ProviderRow};
 use framefair_store::{Queue, When, Write, keys};
 
-use crate::delivery::{self, AttemptEnd, book_attempt, content_type, end_attempt};
+use crate::delivery::{self, AttemptEnd, book_attempt, end_attempt};
 use crate::statistics::Count;
 use crate::write::step;
 use crate::{Broken, Call, Ctx, Hint, Refusal, Report, settlement};
@@ -23,7 +23,9 @@ pub struct Inspection {
     pub width: u32,
     pub height: u32,
     pub output: OutputFormat,
-    /// The scene's file name without its extension, for naming the result.
+    /// The name of the file that is served.
+    pub result_name: String,
+    /// The scene's file name without its extension, which frames in a zip are named by.
     pub stem: String,
     pub render_ms: u64,
 }
@@ -38,19 +40,6 @@ impl Inspection {
     pub fn staged_zip(&self) -> String {
         keys::object::staged_zip(self.job, self.epoch)
     }
-
-    pub fn extension(&self) -> &'static str {
-        match self.output {
-            OutputFormat::Png => "png",
-            OutputFormat::Jpeg => "jpg",
-            OutputFormat::Exr => "exr",
-        }
-    }
-
-    pub fn frame_file_name(&self, frame: i32) -> String {
-        let sign = if frame < 0 { "-" } else { "" };
-        format!("{}_{sign}{:04}.{}", self.stem, frame.unsigned_abs(), self.extension())
-    }
 }
 
 /// The inspection that a hint asks for; none when the lease it speaks of is over.
@@ -64,7 +53,6 @@ pub async fn inspection(
     if job.task.epoch != report.epoch || !job.state.is_leased() {
         return Ok(None);
     }
-    let stem = job.scene.name.rsplit_once('.').map_or(job.scene.name.as_str(), |(stem, _)| stem);
     Ok(Some(Inspection {
         job: id,
         epoch: report.epoch,
@@ -73,7 +61,8 @@ pub async fn inspection(
         width: job.settings.width,
         height: job.settings.height,
         output: job.settings.output,
-        stem: stem.to_owned(),
+        result_name: job.result_name(),
+        stem: job.scene.stem().to_owned(),
         render_ms: report.render_ms,
     }))
 }
@@ -82,7 +71,6 @@ pub async fn inspection(
 #[derive(Debug)]
 pub struct Passed {
     pub frames: Vec<FrameHash>,
-    pub file_name: String,
     pub file: PassedFile,
 }
 
@@ -161,25 +149,27 @@ fn into_verifying(job: &mut JobRow, call: &Call) -> Result<(), Refusal> {
     Ok(())
 }
 
-async fn store_result(ctx: &Ctx, seen: &Inspection, passed: &Passed) -> Result<Delivered, Refusal> {
-    let key = keys::object::result(seen.job, seen.epoch, &passed.file_name);
+async fn store_result(
+    ctx: &Ctx,
+    seen: &Inspection,
+    passed: &Passed,
+) -> Result<Delivered, Refusal> {
+    let key = keys::object::result(seen.job, seen.epoch, &seen.result_name);
     let objects = ctx.store.objects();
-    let (content_type, bytes) = match &passed.file {
+    let bytes = match &passed.file {
         PassedFile::Picture(bytes) => {
-            let kind = content_type(seen.output);
+            let kind = seen.output.content_type();
             objects.put(&key, bytes.clone().into(), kind, false).await?;
-            (kind, bytes.len() as u64)
+            bytes.len() as u64
         }
         PassedFile::Zip(path) => {
             objects.put_file(&key, path, "application/zip", false).await?;
-            let bytes = tokio::fs::metadata(path).await.map_or(0, |file| file.len());
-            ("application/zip", bytes)
+            tokio::fs::metadata(path).await.map_or(0, |file| file.len())
         }
     };
     let pixels = match passed.frames.as_slice() {
         [only] => Some(only.pixels.clone()),
         _ => None,
     };
-    let content_type = content_type.to_owned();
-    Ok(Delivered { key, content_type, bytes, render_ms: seen.render_ms, pixels })
+    Ok(Delivered { bytes, render_ms: seen.render_ms, pixels })
 }

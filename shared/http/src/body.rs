@@ -1,10 +1,11 @@
-//! Input that is not a file: JSON bodies and ids in paths.
+//! Input as the faces read it: JSON bodies, forms, query strings and ids in paths. What the framework
+//! would refuse in plain text is refused in the face's own words.
 
 use std::marker::PhantomData;
 use std::str::FromStr;
 
 use axum::body::to_bytes;
-use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::extract::{FromRequest, FromRequestParts, Multipart, Path, Query, Request};
 use axum::http::request::Parts;
 use framefair_app::Refusal;
 use serde::de::DeserializeOwned;
@@ -45,5 +46,34 @@ impl<F: Face, T: FromStr + Send, S: Send + Sync> FromRequestParts<S> for PathId<
         let text = Path::<String>::from_request_parts(parts, state).await;
         let id = text.ok().and_then(|Path(text)| text.parse().ok());
         Ok(PathId(id.ok_or(Refusal::NotFound)?, PhantomData))
+    }
+}
+
+/// Members of the query string. Unknown ones are ignored.
+#[derive(Debug)]
+pub struct QueryOf<F, T>(pub T, pub PhantomData<F>);
+
+impl<F: Face, T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for QueryOf<F, T> {
+    type Rejection = Refused<F>;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refused<F>> {
+        match Query::try_from_uri(&parts.uri) {
+            Ok(Query(members)) => Ok(QueryOf(members, PhantomData)),
+            Err(why) => Err(Refusal::Invalid(format!("the query does not fit: {why}")).into()),
+        }
+    }
+}
+
+/// The parts of a form, still to be read.
+#[derive(Debug)]
+pub struct FormParts<F>(pub Multipart, pub PhantomData<F>);
+
+impl<F: Face, S: Send + Sync> FromRequest<S> for FormParts<F> {
+    type Rejection = Refused<F>;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refused<F>> {
+        let parts = Multipart::from_request(request, state).await;
+        let parts = parts.map_err(|_| Refusal::invalid("the body is not multipart/form-data"))?;
+        Ok(FormParts(parts, PhantomData))
     }
 }

@@ -1,11 +1,10 @@
 //! What surrounds every router: request ids, security headers, a net under panics, a log line.
 
+use axum::Router;
 use axum::extract::Request;
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::{Next, from_fn};
-use axum::response::{IntoResponse, Response};
-use axum::{Json, Router};
-use serde_json::json;
+use axum::response::Response;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use uuid::Uuid;
@@ -47,12 +46,4 @@ async fn name_and_log(request: Request, next: Next) -> Response {
 fn is_harmless(id: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
     (1..=64).contains(&id.len()) && id.bytes().all(plain)
-}
-
-/// What no route knows. The body speaks every face's language.
-pub async fn refuse_unknown(_: Method) -> Response {
-    let body = json!({
-        "detail": "Not Found", "success": false, "error": "Not found", "message": "Not found",
-    });
-    (StatusCode::NOT_FOUND, Json(body)).into_response()
 }

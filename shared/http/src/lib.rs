@@ -5,13 +5,14 @@ mod body;
 mod face;
 pub mod lambda;
 mod layers;
+pub mod rate;
 mod spool;
 
 use framefair_app::{Call, Ctx};
 
-pub use body::{JsonBody, PathId, strict_json};
+pub use body::{FormParts, JsonBody, PathId, QueryOf, strict_json};
 pub use face::{Face, Refused};
-pub use layers::{frame, refuse_unknown};
+pub use layers::frame;
 pub use spool::{Form, FormLimits, Spooled, read_form};
 
 /// The state of every router.

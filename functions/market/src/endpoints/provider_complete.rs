@@ -1,12 +1,12 @@
 //! `POST /provider/job/{jobId}/complete`: a provider hands in its result over HTTP.
 
-use axum::extract::{Multipart, State};
+use axum::extract::State;
 use framefair_app::Refusal;
 use framefair_app::delivery::{self, HandIn};
 use framefair_app::provider::Signed;
 use framefair_domain::id::JobId;
 use framefair_domain::signing::Once;
-use framefair_http::{Api, FormLimits, PathId, read_form};
+use framefair_http::{Api, FormLimits, FormParts, PathId, read_form};
 use serde_json::{Value, json};
 
 use crate::Market;
@@ -21,7 +21,7 @@ use crate::shapes::{Data, data};
 pub(crate) async fn provider_complete(
     State(api): State<Api>,
     PathId(job, _): PathId<Market, JobId>,
-    parts: Multipart,
+    FormParts(parts, _): FormParts<Market>,
 ) -> Result<Data<Value>, Error> {
     let file_bytes_max = api.ctx.platform.scene_bytes_max;
     let limits = FormLimits { file_part: "result", file_bytes_max, head_bytes: 0 };

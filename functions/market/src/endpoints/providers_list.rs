@@ -1,11 +1,12 @@
 //! `GET /providers`: who renders, and for how much.
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use framefair_app::provider::Status;
 use framefair_app::{Refusal, provider};
-use framefair_http::Api;
+use framefair_http::{Api, QueryOf};
 use serde::{Deserialize, Serialize};
 
+use crate::Market;
 use crate::face::Error;
 use crate::shapes::{Data, ProviderView, data};
 
@@ -25,7 +26,7 @@ pub(crate) struct Providers {
     responses((status = 200, description = "providers"), (status = 400, description = "unknown status")))]
 pub(crate) async fn providers_list(
     State(api): State<Api>,
-    Query(filter): Query<Filter>,
+    QueryOf(filter, _): QueryOf<Market, Filter>,
 ) -> Result<Data<Providers>, Error> {
     let unknown = || Refusal::invalid("status: online, offline, busy or maintenance");
     let status = filter.status.as_deref().map(|word| Status::from_word(word).ok_or_else(unknown));

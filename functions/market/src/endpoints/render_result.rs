@@ -1,11 +1,11 @@
 //! `GET /render/{jobId}/result`: a redirect to the file, or the file itself when it is small.
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use framefair_app::market;
 use framefair_domain::id::JobId;
-use framefair_http::{Api, PathId};
+use framefair_http::{Api, PathId, QueryOf};
 use serde::Deserialize;
 
 use crate::Market;
@@ -28,7 +28,7 @@ fn yes() -> bool {
 pub(crate) async fn render_result(
     State(api): State<Api>,
     PathId(job, _): PathId<Market, JobId>,
-    Query(how): Query<How>,
+    QueryOf(how, _): QueryOf<Market, How>,
 ) -> Result<Response, Error> {
     if how.redirect {
         let url = market::result_url(&api.ctx, job).await?;

@@ -1,15 +1,16 @@
 //! `POST /render`: a scene comes in, a price goes out. There is no 2xx here.
 
 use axum::Json;
-use axum::extract::{Multipart, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use framefair_app::market::{self, Offer, SpooledScene, Submission};
 use framefair_app::{Ctx, Refusal};
 use framefair_domain::money::Lamports;
-use framefair_http::{Api, Form, FormLimits, read_form};
+use framefair_http::{Api, Form, FormLimits, FormParts, read_form};
 use serde_json::json;
 
+use crate::Market;
 use crate::face::Error;
 use crate::shapes::{PaymentRequired, read_settings};
 
@@ -19,7 +20,7 @@ use crate::shapes::{PaymentRequired, read_settings};
         (status = 404, description = "providerId unknown"), (status = 503, description = "nobody can render this")))]
 pub(crate) async fn render_submit(
     State(api): State<Api>,
-    parts: Multipart,
+    FormParts(parts, _): FormParts<Market>,
 ) -> Result<Response, Error> {
     let form = read_form(parts, limits(&api.ctx)).await?;
     let (submission, _spool) = submission(form)?;

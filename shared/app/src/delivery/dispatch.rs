@@ -83,7 +83,7 @@ pub(crate) async fn others_able(ctx: &Ctx, job: &JobRow) -> Result<Vec<Listed>, 
 
 pub(crate) fn need_of(job: &JobRow) -> Need {
     Need {
-        format: job.scene.format.clone(),
+        format: job.scene.format(),
         blender: job.scene.blender,
         engine: job.settings.engine.clone(),
         bytes: job.scene.bytes,

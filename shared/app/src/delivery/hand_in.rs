@@ -7,7 +7,7 @@ use framefair_domain::signing;
 use framefair_store::rows::{JobRow, ProviderRow};
 use framefair_store::{PutFailed, Queue, WriteFailed, keys};
 
-use super::{Session, content_type, failed, held_lease};
+use super::{Session, failed, held_lease};
 use crate::provider::Signed;
 use crate::{Call, Ctx, Hint, Refusal, Report};
 
@@ -45,7 +45,7 @@ pub async fn hand_in(
     let epoch = job.task.epoch;
     let (key, kind) = match job.frames().as_slice() {
         [only] => {
-            (keys::object::staged_frame(job.id, epoch, *only), content_type(job.settings.output))
+            (keys::object::staged_frame(job.id, epoch, *only), job.settings.output.content_type())
         }
         _ => (keys::object::staged_zip(job.id, epoch), "application/zip"),
     };

@@ -19,5 +19,4 @@ pub use lease::{Order, assignment, holder, output_word, release};
 pub(crate) use lease::{book_attempt, held_lease};
 pub(crate) use report::{AttemptEnd, end_attempt};
 pub use report::{Reported, decline, done, failed, give_back, progress};
-pub(crate) use upload::content_type;
 pub use upload::{Put, want_put};

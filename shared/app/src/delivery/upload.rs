@@ -1,7 +1,6 @@
 //! A frame exists on a node and wants a place to go.
 
 use framefair_domain::id::JobId;
-use framefair_store::rows::OutputFormat;
 use framefair_store::{Presigned, PutTerms, keys};
 
 use super::{Session, held_lease};
@@ -37,17 +36,9 @@ pub async fn want_put(
     let terms = PutTerms {
         size: put.size,
         sha256: put.sha256,
-        content_type: content_type(job.settings.output),
+        content_type: job.settings.output.content_type(),
         seconds: LINK_SECONDS,
     };
     let key = keys::object::staged_frame(id, epoch, put.frame);
     Ok(ctx.store.objects().presign_put(&key, terms).await?)
-}
-
-pub(crate) fn content_type(output: OutputFormat) -> &'static str {
-    match output {
-        OutputFormat::Png => "image/png",
-        OutputFormat::Jpeg => "image/jpeg",
-        OutputFormat::Exr => "image/x-exr",
-    }
 }

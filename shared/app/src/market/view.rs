@@ -45,33 +45,33 @@ pub async fn job(ctx: &Ctx, id: JobId) -> Result<JobView, Refusal> {
 
 /// A link to the finished file.
 pub async fn result_url(ctx: &Ctx, id: JobId) -> Result<String, Refusal> {
-    let result = finished(ctx, id).await?;
-    let name = result.key.rsplit('/').next();
+    let job = finished(ctx, id).await?.0;
+    let (object, name) = (job.result_object(), job.result_name());
     let objects = ctx.store.objects();
-    let link = objects.presign_get(&result.key, LINK_SECONDS, name, Some(&result.content_type));
+    let link = objects.presign_get(&object, LINK_SECONDS, Some(&name), Some(job.result_type()));
     Ok(link.await?)
 }
 
 #[derive(Debug)]
 pub struct ResultFile {
-    pub content_type: String,
+    pub content_type: &'static str,
     pub bytes: Vec<u8>,
 }
 
 /// The finished file itself, when it is small enough to go through the API.
 pub async fn result_file(ctx: &Ctx, id: JobId) -> Result<ResultFile, Refusal> {
-    let result = finished(ctx, id).await?;
+    let (job, result) = finished(ctx, id).await?;
     if result.bytes > INLINE_BYTES_MAX {
         return Err(Refusal::invalid(
             "the result is larger than 4.5 MB; ask without redirect=false and follow the redirect",
         ));
     }
-    let bytes = ctx.store.objects().get(&result.key, INLINE_BYTES_MAX).await?;
+    let bytes = ctx.store.objects().get(&job.result_object(), INLINE_BYTES_MAX).await?;
     let bytes = bytes.ok_or_else(|| Broken(format!("the result of job {id} is gone")))?;
-    Ok(ResultFile { content_type: result.content_type, bytes: bytes.to_vec() })
+    Ok(ResultFile { content_type: job.result_type(), bytes: bytes.to_vec() })
 }
 
-async fn finished(ctx: &Ctx, id: JobId) -> Result<Delivered, Refusal> {
+async fn finished(ctx: &Ctx, id: JobId) -> Result<(JobRow, Delivered), Refusal> {
     let job = ctx.store.get::<JobRow>(&keys::job(id)).await?.ok_or(Refusal::NotFound)?;
     if job.payment.is_none() {
         return Err(Refusal::NeverPaid);
@@ -81,8 +81,8 @@ async fn finished(ctx: &Ctx, id: JobId) -> Result<Delivered, Refusal> {
             "The payment of this job vanished from the chain; its result is withheld".into(),
         ));
     }
-    match (job.state, job.result) {
-        (State::Completed, Some(result)) => Ok(result),
+    match (job.state, job.result.clone()) {
+        (State::Completed, Some(result)) => Ok((job, result)),
         _ => Err(Refusal::NotReady("Job is not completed".into())),
     }
 }

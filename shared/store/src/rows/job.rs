@@ -11,17 +11,22 @@ use framefair_domain::time::Timestamp;
 use framefair_domain::wallet::{TxSignature, Wallet};
 use serde::{Deserialize, Serialize};
 
+use super::compact;
 use crate::{Entity, Indexes, Key, keys};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobRow {
+    #[serde(with = "compact")]
     pub id: JobId,
     /// Rises with every write; a write is conditional on the one that was read.
     pub rev: u64,
     pub state: State,
+    #[serde(with = "compact")]
     pub client: Wallet,
     /// Who renders it: the quote's provider until escrow moves the job.
+    #[serde(with = "compact")]
     pub provider: ProviderId,
+    #[serde(with = "compact")]
     pub pay_to: Wallet,
     pub created: Timestamp,
     pub expires: Timestamp,
@@ -44,7 +49,7 @@ pub struct JobRow {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<Plan>,
     /// The transaction that settled it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "compact::option")]
     pub out_tx: Option<TxSignature>,
     /// When the sweeper looks at it next; none once nothing is left to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -57,9 +62,8 @@ pub struct SceneRow {
     pub name: String,
     pub bytes: u64,
     /// Lower-case hex.
+    #[serde(with = "compact")]
     pub sha256: String,
-    /// Extension with its dot.
-    pub format: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blender: Option<(u16, u16)>,
 }
@@ -80,9 +84,6 @@ pub struct Settings {
     pub width: u32,
     pub height: u32,
     pub frames: FrameRange,
-    /// Whether the client named the frames, or they are the file's start frame.
-    #[serde(default)]
-    pub frames_named: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub engine: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -92,6 +93,7 @@ pub struct Settings {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Payment {
+    #[serde(with = "compact")]
     pub signature: TxSignature,
     pub slot: u64,
     pub lamports: Lamports,
@@ -119,22 +121,52 @@ pub struct Task {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
+    #[serde(with = "compact")]
     pub node: ProviderId,
     pub since: Timestamp,
     /// The hard cap; a lease of a connected node lives by its connection until then.
     pub until: Timestamp,
 }
 
+/// A result that passed; its place and name follow from the job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivered {
-    /// The object that is served.
-    pub key: String,
-    pub content_type: String,
     pub bytes: u64,
     pub render_ms: u64,
     /// SHA-256 of the decoded pixels of a single frame, lower-case hex; of several, see `FramesRow`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "compact::option")]
     pub pixels: Option<String>,
+}
+
+impl OutputFormat {
+    pub const fn extension(self) -> &'static str {
+        match self {
+            OutputFormat::Png => "png",
+            OutputFormat::Jpeg => "jpg",
+            OutputFormat::Exr => "exr",
+        }
+    }
+
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            OutputFormat::Png => "image/png",
+            OutputFormat::Jpeg => "image/jpeg",
+            OutputFormat::Exr => "image/x-exr",
+        }
+    }
+}
+
+impl SceneRow {
+    /// Extension with its dot, lower case.
+    pub fn format(&self) -> String {
+        let extension = self.name.rsplit_once('.').map_or("", |(_, extension)| extension);
+        format!(".{}", extension.to_ascii_lowercase())
+    }
+
+    /// The file name without its extension.
+    pub fn stem(&self) -> &str {
+        self.name.rsplit_once('.').map_or(self.name.as_str(), |(stem, _)| stem)
+    }
 }
 
 impl JobRow {
@@ -151,6 +183,33 @@ impl JobRow {
 
     pub fn scene_object(&self) -> String {
         keys::object::scene(self.id, &self.scene.name)
+    }
+
+    /// The name of one frame's file.
+    pub fn frame_name(&self, frame: i32) -> String {
+        let sign = if frame < 0 { "-" } else { "" };
+        let (stem, extension) = (self.scene.stem(), self.settings.output.extension());
+        format!("{stem}_{sign}{:04}.{extension}", frame.unsigned_abs())
+    }
+
+    /// The name of the file that the client gets: the one picture, or a zip of all.
+    pub fn result_name(&self) -> String {
+        match self.settings.frames.count() {
+            1 => self.frame_name(self.settings.frames.start),
+            _ => format!("{}.zip", self.scene.stem()),
+        }
+    }
+
+    pub fn result_type(&self) -> &'static str {
+        match self.settings.frames.count() {
+            1 => self.settings.output.content_type(),
+            _ => "application/zip",
+        }
+    }
+
+    /// What is served, under the lease that delivered it: a finished job is leased no more.
+    pub fn result_object(&self) -> String {
+        keys::object::result(self.id, self.task.epoch, &self.result_name())
     }
 
     /// The frames that its one task renders.

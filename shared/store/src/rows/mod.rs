@@ -1,5 +1,6 @@
 //! The items of the table as values. Says what is stored, not what it means.
 
+mod compact;
 mod job;
 mod money;
 mod node;

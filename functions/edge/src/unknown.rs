@@ -1,0 +1,95 @@
+//! What no route takes: 405 on a path that other verbs have, else 404, in the words of the face whose
+//! prefix the path bears. Knows the paths of all faces and nothing of what is behind them.
+
+use axum::Json;
+use axum::extract::Request;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+/// Every path and the verbs it takes. In the cloud the gateway knows the routes and does not tell;
+/// a test holds this equal to the template.
+pub const KNOWN: &[(&str, &str)] = &[
+    ("/health", "GET"),
+    ("/provider/job/{jobId}/complete", "POST"),
+    ("/provider/job/{jobId}/failed", "POST"),
+    ("/provider/pricing", "PUT"),
+    ("/provider/register", "POST"),
+    ("/provider/status", "PUT"),
+    ("/providers", "GET"),
+    ("/providers/{id}", "GET"),
+    ("/render", "POST"),
+    ("/render/pay", "POST"),
+    ("/render/{jobId}", "GET"),
+    ("/render/{jobId}/cancel", "POST"),
+    ("/render/{jobId}/result", "GET"),
+    ("/stats", "GET"),
+];
+
+/// First segments that belong to the market.
+const MARKET: &[&str] = &["hub", "provider", "providers", "render", "stats", "uploads", "ws"];
+
+pub(crate) async fn refuse(request: Request) -> Response {
+    let path = request.uri().path();
+    let Some(allow) = allowed(path) else {
+        let body = body(path, "Not found", "Not Found");
+        return (StatusCode::NOT_FOUND, Json(body)).into_response();
+    };
+    let body = body(path, "Method not allowed", "Method Not Allowed");
+    let allow = [(header::ALLOW, HeaderValue::from_static(allow))];
+    (StatusCode::METHOD_NOT_ALLOWED, allow, Json(body)).into_response()
+}
+
+/// The verbs of a known path; a literal one goes before one with parameters.
+fn allowed(path: &str) -> Option<&'static str> {
+    let path = path.strip_prefix("/hub").filter(|rest| rest.starts_with('/')).unwrap_or(path);
+    let literal = KNOWN.iter().find(|(known, _)| *known == path);
+    literal.or_else(|| KNOWN.iter().find(|(known, _)| fits(known, path))).map(|(_, allow)| *allow)
+}
+
+fn fits(template: &str, path: &str) -> bool {
+    let (mut wanted, mut given) = (template.split('/'), path.split('/'));
+    let same = |(want, give): (&str, &str)| want == give || (want.starts_with('{') && !give.is_empty());
+    wanted.clone().count() == given.clone().count() && wanted.by_ref().zip(given.by_ref()).all(same)
+}
+
+fn body(path: &str, error: &str, detail: &str) -> Value {
+    let first = path.trim_start_matches('/').split('/').next().unwrap_or_default();
+    if MARKET.contains(&first) {
+        return json!({ "success": false, "error": error });
+    }
+    // Outside every prefix the body speaks every face's language.
+    json!({ "detail": detail, "success": false, "error": error, "message": error })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_known_path_is_known_with_and_without_the_hubs_prefix() {
+        for (path, allow) in [
+            ("/render", Some("POST")),
+            ("/hub/render", Some("POST")),
+            ("/render/pay", Some("POST")),
+            ("/render/0195a2c4", Some("GET")),
+            ("/hub/health", Some("GET")),
+            ("/providers/", None),
+            ("/hub", None),
+            ("/hubrender", None),
+            ("/render/a/b", None),
+            ("/", None),
+        ] {
+            assert_eq!(allowed(path), allow, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_answered_in_the_words_of_the_face_it_belongs_to() {
+        let market = json!({ "success": false, "error": "Not found" });
+        for path in ["/render/a/b", "/hub/x", "/provider", "/ws/x"] {
+            assert_eq!(body(path, "Not found", "Not Found"), market, "{path}");
+        }
+        assert_eq!(body("/wp-login.php", "Not found", "Not Found")["detail"], "Not Found");
+    }
+}

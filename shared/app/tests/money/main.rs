@@ -1,0 +1,11 @@
+//! Money against a real cloud and a real chain, both in this process: what may be taken for a
+//! payment, and that what is owed leaves once. Knows no HTTP.
+
+mod cancel;
+mod crashes;
+mod payment_fraud;
+mod payment_races;
+mod settlement;
+mod stray;
+mod vanished;
+mod world;

@@ -1,0 +1,136 @@
+//! A child process with a log, and conditions on that log. Knows no program.
+
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+/// Generous: the machine may be slow and busy. Only a failure waits this long.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Dies with its value, together with the group that it leads.
+pub(crate) struct Process {
+    what: String,
+    child: Child,
+    log: PathBuf,
+}
+
+/// Where the programs of this build are: beside the folder of this test.
+pub(crate) fn program(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows its own file");
+    let built = test.parent().and_then(Path::parent).expect("a test lies in target/debug/deps");
+    let program = built.join(name);
+    let missing = "the journeys start the programs of this build: `cargo build --workspace --bins` first";
+    assert!(program.is_file(), "{} is missing; {missing}", program.display());
+    program
+}
+
+/// Waits until `found` finds something.
+pub(crate) fn wait_until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = found() {
+            return found;
+        }
+        assert!(begun.elapsed() < PATIENCE, "waited in vain until {what}");
+        std::thread::sleep(LOOK);
+    }
+}
+
+fn appended(log: &Path) -> File {
+    OpenOptions::new().create(true).append(true).open(log).expect("a log can be written")
+}
+
+impl Process {
+    /// Output and errors are appended to `log`, or the output goes to `out` alone.
+    pub(crate) fn start(
+        what: &str,
+        command: &mut Command,
+        log: PathBuf,
+        out: Option<&Path>,
+    ) -> Process {
+        command.process_group(0).stdin(Stdio::null()).stderr(appended(&log));
+        command.stdout(appended(out.unwrap_or(&log)));
+        let child = command.spawn().unwrap_or_else(|error| panic!("{what} starts: {error}"));
+        Process { what: what.to_owned(), child, log }
+    }
+
+    pub(crate) fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+
+    /// The place in the log from which a later wait may start.
+    pub(crate) fn so_far(&self) -> usize {
+        self.log().len()
+    }
+
+    /// Waits for a whole line with `words`, and answers it.
+    pub(crate) fn wait_for(&mut self, words: &str) -> String {
+        self.wait_for_after(0, words)
+    }
+
+    pub(crate) fn wait_for_after(&mut self, from: usize, words: &str) -> String {
+        let begun = Instant::now();
+        loop {
+            let ended = self.child.try_wait().expect("a child can be asked");
+            let log = self.log();
+            let whole = log.get(from..).and_then(|new| Some(&new[..=new.rfind('\n')?]));
+            if let Some(line) = whole.and_then(|new| new.lines().find(|line| line.contains(words))) {
+                return line.to_owned();
+            }
+            let trouble = ended.map(|status| format!("it ended with {status}"));
+            let late = (begun.elapsed() > PATIENCE).then(|| "it took too long".to_owned());
+            if let Some(trouble) = trouble.or(late) {
+                panic!("{} never said {words:?}: {trouble}\n{}", self.what, tail(&log));
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    pub(crate) fn signal(&self, signal: &str) {
+        kill(signal, &self.child.id().to_string());
+    }
+
+    /// kill -9, and nothing else: what it started has to notice by itself.
+    pub(crate) fn kill(&mut self) {
+        self.signal("KILL");
+        self.end();
+    }
+
+    /// Waits until it ends by itself.
+    pub(crate) fn end(&mut self) -> ExitStatus {
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a child can be asked") {
+                return status;
+            }
+            if begun.elapsed() > PATIENCE {
+                panic!("{} does not end\n{}", self.what, tail(&self.log()));
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            kill("KILL", &format!("-{}", self.child.id()));
+            drop(self.child.wait());
+        }
+        if std::thread::panicking() {
+            eprintln!("--- {}\n{}", self.what, tail(&self.log()));
+        }
+    }
+}
+
+fn kill(signal: &str, whom: &str) {
+    drop(Command::new("kill").args(["-s", signal, "--", whom]).stderr(Stdio::null()).status());
+}
+
+fn tail(log: &str) -> String {
+    let lines: Vec<&str> = log.lines().collect();
+    lines[lines.len().saturating_sub(40)..].join("\n")
+}
