@@ -11,14 +11,8 @@ use costs::job::Market;
 use framefair_store::seam::Cost;
 
 /// Write units by the design: what each step of a one-frame job may cost.
-const BUDGET: [(&str, u64); 6] = [
-    ("quote", 2),
-    ("pay", 4),
-    ("lease", 2),
-    ("done", 2),
-    ("settlement stored", 1),
-    ("settled", 5),
-];
+const BUDGET: [(&str, u64); 6] =
+    [("quote", 2), ("pay", 4), ("lease", 2), ("done", 2), ("settlement stored", 1), ("settled", 5)];
 
 /// Counted beside the budget: totals on a page, not the job's own rows.
 const STATISTICS: &str = "statistics";

@@ -1,5 +1,5 @@
-//! The example requests of events/: each must be what the gateway would send for its operation, with
-//! a body that the contract accepts. Calls nothing; the journeys do.
+//! The examples of events/: each must be what the gateway, a queue or a schedule would send, with a body
+//! that the contract accepts. Calls nothing; lambdas.rs gives each to its function.
 
 mod tree;
 

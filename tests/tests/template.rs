@@ -105,8 +105,6 @@ fn the_contracts_the_template_and_the_events_name_the_same_operations() {
     assert_eq!(examples, expected(), "left events/, right the contracts");
 }
 
-// The routers and the OpenAPI that they serve belong into this comparison as well: collect
-// (handler, method, path) from `framefair_market::router()` and hold it against `operations()` here.
 #[test]
 fn each_function_answers_the_route_of_its_operation_and_no_other() {
     let by_handler: BTreeMap<String, Function> =
@@ -169,14 +167,17 @@ fn each_function_has_a_role_of_its_own_that_names_what_it_may_touch() {
 }
 
 #[test]
-fn only_payouts_signs_and_only_verify_writes_results() {
+fn only_payouts_reaches_the_keys_and_only_verify_writes_results() {
     let who = |action: &str, resource: &str| -> Vec<String> {
         functions().into_iter().filter(|it| it.may(action, resource)).map(|it| it.handler).collect()
     };
-    assert_eq!(who("kms:Sign", "EscrowKeyArn"), ["workers-payouts"]);
-    assert_eq!(who("kms:Sign", "GasKeyArn"), ["workers-payouts"]);
+    assert_eq!(who("elasticfilesystem:ClientMount", "file-system"), ["workers-payouts"]);
+    let mounts = |it: &Function| !it.properties["FileSystemConfigs"].is_null();
+    let mounting: Vec<String> =
+        functions().into_iter().filter(mounts).map(|it| it.handler).collect();
+    assert_eq!(mounting, ["workers-payouts"]);
     assert_eq!(who("s3:PutObject", "/results/"), ["workers-verify"]);
-    assert_eq!(who("s3:GetObject", "/staging/"), ["workers-verify"]);
+    assert_eq!(who("s3:GetObject", "/staging/"), ["market-providerComplete", "workers-verify"]);
 }
 
 #[test]

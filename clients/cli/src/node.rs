@@ -54,6 +54,9 @@ fn failure(error: AgentError) -> Failure {
     let (exit, next) = match &error {
         AgentError::NoMachine(_) => (Exit::Usage, "see --blender"),
         AgentError::Refused(_) => (Exit::Network, "check the wallet, the clock and the prices"),
+        AgentError::Replaced => {
+            (Exit::Usage, "stop the other one, or give this one its own wallet")
+        }
         AgentError::Hub(_) => (Exit::Usage, "give --hub http://HOST:PORT"),
         AgentError::Work { .. } => (Exit::Files, "give another folder with --work"),
         AgentError::Http(_) => (Exit::Network, "check that the hub runs and try again"),

@@ -41,5 +41,9 @@ pub(crate) async fn preflight(request: Request) -> Response {
 
 /// In front of every route: a known path has no verb `OPTIONS` of its own.
 pub(crate) async fn answer_preflight(request: Request, next: Next) -> Response {
-    if request.method() == Method::OPTIONS { preflight(request).await } else { next.run(request).await }
+    if request.method() == Method::OPTIONS {
+        preflight(request).await
+    } else {
+        next.run(request).await
+    }
 }

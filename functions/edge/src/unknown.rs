@@ -49,7 +49,8 @@ fn allowed(path: &str) -> Option<&'static str> {
 
 fn fits(template: &str, path: &str) -> bool {
     let (mut wanted, mut given) = (template.split('/'), path.split('/'));
-    let same = |(want, give): (&str, &str)| want == give || (want.starts_with('{') && !give.is_empty());
+    let same =
+        |(want, give): (&str, &str)| want == give || (want.starts_with('{') && !give.is_empty());
     wanted.clone().count() == given.clone().count() && wanted.by_ref().zip(given.by_ref()).all(same)
 }
 

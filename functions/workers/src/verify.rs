@@ -92,10 +92,8 @@ fn inspect(seen: &Inspection, delivery: Delivery) -> Result<Passed, Verdict> {
     let wrong = |why: &dyn std::fmt::Display| Verdict::Wrong(why.to_string());
     let format = format(seen.output);
     let expect = Expect { format, width: seen.width, height: seen.height };
-    // Whether anything moves is not known here, so alike frames are taken.
-    let moves = false;
-    let mut verifier =
-        Verifier::new(&seen.frames, expect, Limits::default(), moves).map_err(|why| wrong(&why))?;
+    let mut verifier = Verifier::new(&seen.frames, expect, Limits::default(), seen.moves)
+        .map_err(|why| wrong(&why))?;
     let (out, single) = match delivery {
         Delivery::Frames(paths, out) => {
             let mut single = None;

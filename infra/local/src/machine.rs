@@ -32,6 +32,8 @@ pub struct Options {
     pub ports: Ports,
     pub slot_ms: u64,
     pub rate_limits: bool,
+    /// How long a node whose socket is lost may take to come back.
+    pub reconnect_grace_ms: u32,
 }
 
 /// What escrow owns from the start, so that its account exists whatever else it holds.
@@ -119,7 +121,8 @@ impl Machine {
         })?;
         let hub = listener.local_addr()?;
         let (cloud, chain) = start_services(&folder, &key, options.ports, options.slot_ms).await?;
-        let ctx = connect(&cloud.endpoint_url(), &chain.rpc_url(), &key, escrow).await?;
+        let mut ctx = connect(&cloud.endpoint_url(), &chain.rpc_url(), &key, escrow).await?;
+        ctx.platform.reconnect_grace_ms = options.reconnect_grace_ms.into();
         setup::ensure(&ctx.store, 1).await.context("the table could not be made")?;
         fund(&ctx, &signers).await?;
 
@@ -135,8 +138,9 @@ impl Machine {
         work::spawn(&mut tasks, &ctx, signers, &closing);
         let stop = closing.clone();
         tasks.spawn(async move {
-            let serve = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
-                .with_graceful_shutdown(async move { stop.cancelled().await });
+            let serve =
+                axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
+                    .with_graceful_shutdown(async move { stop.cancelled().await });
             if let Err(error) = serve.await {
                 tracing::error!(%error, "The hub stopped serving");
             }

@@ -49,6 +49,9 @@ struct Run {
     /// Milliseconds per slot of the chain; a payment is final after 32.
     #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u64).range(5..=60_000))]
     slot_ms: u64,
+    /// Milliseconds in which a node whose socket is lost may come back and keep its tasks.
+    #[arg(long, env = "FRAMEFAIR_RECONNECT_GRACE_MS", default_value_t = 30_000)]
+    reconnect_grace_ms: u32,
     /// For tests: count no requests.
     #[arg(long)]
     no_rate_limits: bool,
@@ -84,6 +87,7 @@ async fn serve(run: Run) -> Result<()> {
         ports,
         slot_ms: run.slot_ms,
         rate_limits: !run.no_rate_limits,
+        reconnect_grace_ms: run.reconnect_grace_ms,
     })
     .await?;
     let url = format!("http://{}", machine.hub);

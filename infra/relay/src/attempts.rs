@@ -15,12 +15,14 @@ use framefair_wire::market::{
 /// Progress is written at most this often, and not for tasks that are done sooner.
 const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 const PROGRESS_AFTER: Duration = Duration::from_secs(2);
+/// A delivery that had no verdict for this long is looked at again when the node repeats itself.
+const VERIFY_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
 struct Known {
     assignment: Option<ToProvider>,
     accepted: bool,
-    /// The node has reported it done and waits for the verdict.
-    reported: bool,
+    /// When the node reported it done; it waits for the verdict.
+    reported: Option<Instant>,
     since: Instant,
     started: Timestamp,
     written: Option<Instant>,
@@ -44,7 +46,9 @@ impl Attempts {
         let (about, answered) = match frame {
             FromProvider::Ready { slots } => return self.ready(slots).await,
             FromProvider::Accepted(attempt) => {
-                self.know(attempt).accepted = true;
+                if let Some(known) = self.known.get_mut(&attempt) {
+                    known.accepted = true;
+                }
                 return Vec::new();
             }
             FromProvider::Progress { attempt, progress } => {
@@ -133,7 +137,8 @@ impl Attempts {
             .collect();
         let mut answers = Vec::new();
         for attempt in over {
-            let reported = self.known.remove(&attempt).is_some_and(|known| known.reported);
+            let reported =
+                self.known.remove(&attempt).is_some_and(|known| known.reported.is_some());
             match verification::outcome(&self.ctx, job, attempt.epoch).await {
                 Ok(Some(state)) if reported => answers.push(settled(attempt, state)),
                 Ok(Some(JobState::Cancelled)) => {
@@ -148,7 +153,8 @@ impl Attempts {
 
     /// Work that the node has not answered yet.
     pub(crate) fn unaccepted(&self) -> Answers {
-        let waiting = self.known.values().filter(|known| !known.accepted && !known.reported);
+        let waiting =
+            self.known.values().filter(|known| !known.accepted && known.reported.is_none());
         waiting.filter_map(|known| known.assignment.clone()).collect()
     }
 
@@ -160,7 +166,8 @@ impl Attempts {
     }
 
     async fn progress(&mut self, attempt: Attempt, progress: Progress) -> Result<Answers, Refusal> {
-        let known = self.know(attempt);
+        // Only what was handed out over this socket is remembered.
+        let Some(known) = self.known.get_mut(&attempt) else { return Ok(Vec::new()) };
         known.accepted = true;
         let early = known.since.elapsed() < PROGRESS_AFTER;
         if early || known.written.is_some_and(|at| at.elapsed() < PROGRESS_EVERY) {
@@ -199,10 +206,15 @@ impl Attempts {
     }
 
     async fn done(&mut self, attempt: Attempt, render_ms: u64) -> Result<Answers, Refusal> {
+        // A repeated report is not verified again before the first had its time.
+        let waiting = self.known.get(&attempt).and_then(|known| known.reported);
+        if waiting.is_some_and(|at| at.elapsed() < VERIFY_AGAIN_AFTER) {
+            return Ok(Vec::new());
+        }
         let report = Report { epoch: attempt.epoch, render_ms };
         match delivery::done(&self.ctx, self.session, attempt.job_id, report).await {
             Ok(_) => {
-                self.know(attempt).reported = true;
+                self.know(attempt).reported = Some(Instant::now());
                 Ok(Vec::new())
             }
             // Repeated after the verdict: the answer was lost, so give it again.
@@ -247,7 +259,7 @@ impl Attempts {
         self.known.entry(attempt).or_insert_with(|| Known {
             assignment: None,
             accepted: false,
-            reported: false,
+            reported: None,
             since: Instant::now(),
             started: Call::live().now,
             written: None,

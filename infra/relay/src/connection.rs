@@ -59,7 +59,11 @@ async fn serve(relay: Arc<Relay>, mut socket: WebSocket) {
     let why = converse(&relay, session, &mut socket, orders).await;
     relay.leave(session);
     goodbye(socket, why).await;
-    part(&relay, session).await;
+    // Where the relay itself goes away, the rows keep its name: that tells its nodes' absence from
+    // one of their own.
+    if why.0 != close::RESTARTING {
+        part(&relay, session).await;
+    }
     tracing::info!(node = %session.node, fence = session.fence, code = why.0, "A node is gone");
 }
 

@@ -80,6 +80,10 @@ impl Relay {
             () = renewing => {}
             () = self.follow_hints() => {}
         }
+        let left = delivery::leave_relay(&self.ctx, &Call::live(), self.slot, &self.boot).await;
+        if let Err(refusal) = left {
+            tracing::warn!(slot = self.slot, %refusal, "The relay's slot runs out by itself");
+        }
     }
 
     async fn follow_hints(&self) {
@@ -95,7 +99,7 @@ impl Relay {
             };
             for message in messages {
                 if let Ok(hint) = serde_json::from_str::<Hint>(&message.body) {
-                    self.tell(hint.job).await;
+                    self.tell(&hint).await;
                 }
                 if let Err(broken) = queues.delete(queue, &message.receipt).await {
                     tracing::warn!(cause = broken.detail(), "A hint will come twice");
@@ -104,28 +108,23 @@ impl Relay {
         }
     }
 
-    /// Has every actor that may be concerned look at the job: the holder of its lease by the
-    /// table, and whoever was told of it before.
-    async fn tell(&self, job: JobId) {
-        let everyone: Vec<mpsc::Sender<Order>> =
-            self.standing().values().map(|standing| standing.orders.clone()).collect();
-        let holder = match delivery::holder(&self.ctx, job).await {
-            Ok(holder) => holder,
-            Err(refusal) => {
-                tracing::warn!(%job, %refusal, "A hinted job could not be read");
-                return;
-            }
-        };
-        let direct = holder
-            .and_then(|node| self.standing().get(&node).map(|standing| standing.orders.clone()));
-        match direct {
-            Some(orders) => drop(orders.send(Order::Look(job)).await),
-            // Its lease is over: whoever still works on it must stop.
-            None => {
-                for orders in everyone {
-                    drop(orders.try_send(Order::Look(job)));
+    /// Has the actor of the hinted node look at the job, or the one of its lease's holder. A queue
+    /// that is full belongs to a node that does not read; the sweeper hints again.
+    async fn tell(&self, hint: &Hint) {
+        let node = match hint.node {
+            Some(node) => Some(node),
+            None => match delivery::holder(&self.ctx, hint.job).await {
+                Ok(holder) => holder,
+                Err(refusal) => {
+                    tracing::warn!(job = %hint.job, %refusal, "A hinted job could not be read");
+                    return;
                 }
-            }
+            },
+        };
+        let orders = node
+            .and_then(|node| self.standing().get(&node).map(|standing| standing.orders.clone()));
+        if let Some(Err(error)) = orders.map(|orders| orders.try_send(Order::Look(hint.job))) {
+            tracing::warn!(job = %hint.job, %error, "A node does not take its orders");
         }
     }
 

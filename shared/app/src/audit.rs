@@ -3,13 +3,14 @@
 
 use std::collections::HashMap;
 
-use framefair_chain::{Commitment, Seen};
+use framefair_chain::{ChainError, Commitment, Seen, UNSUPPORTED_VERSION};
 use framefair_domain::id::JobId;
-use framefair_domain::settlement::{Inflow, Outflow};
+use framefair_domain::settlement::{Inflow, LegKind, Outflow};
 use framefair_store::keys;
 use framefair_store::rows::{Inbound, InflowRow, JobRow, OutflowRow, SignedOutRow};
 use serde::Serialize;
 
+use crate::watch::job_of;
 use crate::{Ctx, Refusal};
 
 const PAGE: usize = 1_000;
@@ -97,7 +98,7 @@ pub async fn audit(ctx: &Ctx) -> Result<Audit, Refusal> {
         let page = ctx.chain.signatures_of(&escrow, before, None, PAGE).await?;
         let more = page.len() == PAGE;
         before = page.last().map(|last| last.signature);
-        for seen in page.iter().filter(|seen| seen.slot <= slot && seen.error.is_none()) {
+        for seen in page.iter().filter(|seen| seen.slot <= slot) {
             one_transaction(ctx, seen, &mut audit, &mut jobs).await?;
         }
         if !more {
@@ -135,8 +136,12 @@ async fn one_transaction(
     audit: &mut Audit,
     jobs: &mut HashMap<JobId, i128>,
 ) -> Result<(), Refusal> {
-    let Some(facts) = ctx.chain.facts(&seen.signature, Commitment::Finalized).await? else {
-        return Err(Refusal::ChainUnreachable);
+    let facts = match ctx.chain.facts(&seen.signature, Commitment::Finalized).await {
+        Err(ChainError::Rpc { code: UNSUPPORTED_VERSION, .. }) => {
+            audit.find(format!("{}: is of a newer format that cannot be read", seen.signature));
+            return Ok(());
+        }
+        facts => facts?.ok_or(Refusal::ChainUnreachable)?,
     };
     let delta = facts.deltas.iter().find(|(wallet, _)| *wallet == ctx.platform.escrow);
     let delta = delta.map_or(0, |delta| delta.1);
@@ -161,6 +166,13 @@ async fn one_transaction(
                 *jobs.entry(job).or_default() += delta;
             }
             (Inbound::Stray | Inbound::Payment, _) => audit.strays_in += delta,
+        }
+        if entry.kind != Inbound::Payment
+            && let Some(job) = job_of(&facts)
+            && let Some(job) = ctx.store.get::<JobRow>(&keys::job(job)).await?
+            && job.payment.is_some_and(|payment| payment.signature == signature)
+        {
+            audit.find(format!("{signature}: paid job {} and is booked otherwise", job.id));
         }
     } else if delta < 0 {
         audit.paid_out -= delta;
@@ -214,11 +226,18 @@ fn one_job(job: &JobRow, left: i128, audit: &mut Audit) {
     }
     match job.outflow {
         Outflow::Settled => {
-            let kept = job.plan.as_ref().map_or(0, |plan| i128::from(plan.kept.0));
+            let plan = job.plan.as_ref();
+            let kept = plan.map_or(0, |plan| i128::from(plan.kept.0));
+            let held = plan.filter(|_| job.excess_held).map_or(0, |plan| {
+                let excess = plan.legs.iter().filter(|leg| leg.kind == LegKind::Excess);
+                excess.map(|leg| i128::from(leg.lamports.0)).sum()
+            });
             audit.fees += kept;
-            if left != kept {
+            audit.parked += held;
+            let must = kept + held;
+            if left != must {
                 audit.find(format!(
-                    "job {}: settled with {left} lamports left, must be {kept}",
+                    "job {}: settled with {left} lamports left, must be {must}",
                     job.id
                 ));
             }

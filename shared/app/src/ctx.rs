@@ -1,7 +1,7 @@
 //! The clients and the settings that verbs work with.
 
 use framefair_chain::Chain;
-use framefair_domain::id::JobId;
+use framefair_domain::id::{JobId, ProviderId};
 use framefair_domain::time::{HOUR_MS, MINUTE_MS, SECOND_MS};
 use framefair_domain::wallet::Wallet;
 use framefair_store::{Queue, Store};
@@ -57,6 +57,9 @@ impl Platform {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hint {
     pub job: JobId,
+    /// For a relay: whose socket it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<ProviderId>,
     /// For a delivered result: the lease it was delivered under, and how long it took.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<Report>,
@@ -70,7 +73,17 @@ pub struct Report {
 
 impl Hint {
     pub fn about(job: JobId) -> Hint {
-        Hint { job, report: None }
+        Hint { job, node: None, report: None }
+    }
+
+    /// Something that this node must hear.
+    pub fn to(node: ProviderId, job: JobId) -> Hint {
+        Hint { job, node: Some(node), report: None }
+    }
+
+    /// A delivery to be looked at.
+    pub fn reported(job: JobId, report: Report) -> Hint {
+        Hint { job, node: None, report: Some(report) }
     }
 }
 

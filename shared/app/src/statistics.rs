@@ -1,6 +1,7 @@
 //! Totals of the platform. Not money: a lost count is a wrong number on a page, nothing more.
 
 use framefair_domain::id::JobId;
+use framefair_domain::money::Lamports;
 use framefair_store::rows::StatisticsRow;
 use framefair_store::seam::labelled;
 use framefair_store::{Update, When, keys};
@@ -40,16 +41,29 @@ impl Ctx {
     }
 }
 
-/// The totals, at most as old as this read.
-pub async fn totals(ctx: &Ctx) -> Result<StatisticsRow, Refusal> {
+/// Totals of the platform.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    pub providers: u64,
+    pub jobs: u64,
+    pub completed: u64,
+    pub volume: Lamports,
+    pub render_ms: u64,
+}
+
+/// The totals, as of this read. A lost count may leave a shard below zero; a total never is.
+pub async fn totals(ctx: &Ctx) -> Result<Totals, Refusal> {
     let shards: Vec<_> = (0..keys::STATISTICS_SHARDS).map(keys::statistics).collect();
     let rows = ctx.store.get_many::<StatisticsRow>(&shards).await?;
-    Ok(rows.iter().fold(StatisticsRow::default(), |sum, row| StatisticsRow {
-        shard: 0,
-        providers: sum.providers + row.providers,
-        jobs: sum.jobs + row.jobs,
-        completed: sum.completed + row.completed,
-        volume: sum.volume.saturating_add(row.volume),
-        render_ms: sum.render_ms + row.render_ms,
-    }))
+    let total = |of: fn(&StatisticsRow) -> i64| {
+        let sum = rows.iter().map(of).fold(0_i64, i64::saturating_add);
+        u64::try_from(sum).unwrap_or(0)
+    };
+    Ok(Totals {
+        providers: total(|row| row.providers),
+        jobs: total(|row| row.jobs),
+        completed: total(|row| row.completed),
+        volume: Lamports(total(|row| row.volume)),
+        render_ms: total(|row| row.render_ms),
+    })
 }

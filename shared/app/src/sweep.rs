@@ -9,12 +9,14 @@ use framefair_store::rows::{JobRow, NodeRow, ProgressRow};
 use framefair_store::{Index, Order, Queue, Range, keys};
 
 use crate::write::step;
-use crate::{Call, Ctx, Hint, Refusal, delivery};
+use crate::{Call, Ctx, Hint, Refusal, delivery, watch};
 
 /// Rows looked at in one sweep of one shard.
 const PAGE: usize = 100;
 /// A job in good order is looked at again after this.
 const LOOK_AGAIN_MS: i64 = MINUTE_MS;
+/// What has landed is final after about this long.
+const WHEN_FINAL_MS: i64 = 15 * SECOND_MS;
 
 /// How much of the index a sweep covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +53,7 @@ pub async fn sweep(ctx: &Ctx, call: &mut Call, reach: Reach) -> Result<usize, Re
             }
         }
     }
+    delivery::look_after_providers(ctx, call).await?;
     Ok(looked_at)
 }
 
@@ -60,11 +63,15 @@ pub async fn look_at(ctx: &Ctx, call: &mut Call, id: JobId) -> Result<(), Refusa
     let hint = Hint::about(id);
     match job.state {
         State::AwaitingPayment => {
-            if call.now >= job.expires.plus_ms(WINDOW_AFTER_MS) {
-                return expire(ctx, call, job).await;
-            }
             let at = job.expires.plus_ms(WINDOW_AFTER_MS);
-            return redate(ctx, job, at).await;
+            if call.now < at {
+                return redate(ctx, job, at).await;
+            }
+            // A payment of the last second may not be final yet, or its call never came.
+            if !watch::has_passed(ctx, call, at).await? {
+                return redate(ctx, job, call.now.plus_ms(WHEN_FINAL_MS)).await;
+            }
+            return expire(ctx, call, id).await;
         }
         State::Queued | State::Held => ctx.hint(Queue::Dispatch, &hint, 0).await,
         State::Dispatched | State::Running | State::Verifying => {
@@ -89,7 +96,8 @@ pub async fn look_at(ctx: &Ctx, call: &mut Call, id: JobId) -> Result<(), Refusa
     if !job.state.is_final() {
         ctx.hint(Queue::Payouts, &hint, 0).await;
     }
-    redate(ctx, job, call.now.plus_ms(LOOK_AGAIN_MS)).await
+    let again_ms = LOOK_AGAIN_MS.min(2 * ctx.platform.reconnect_grace_ms);
+    redate(ctx, job, call.now.plus_ms(again_ms)).await
 }
 
 /// Takes back a lease that is over.
@@ -114,11 +122,13 @@ async fn overdue(
     }
     let node = ctx.store.get::<NodeRow>(&keys::node(lease.node)).await?;
     let Some(node) = node else { return Ok(Some((false, "the node is gone"))) };
-    if !delivery::is_connected(ctx, call, &node).await? {
-        // A relay that died leaves the row as it was: count from the later of row and lease.
-        let since = if node.connection.is_some() { lease.since } else { node.changed };
-        let gone = call.now.since_ms(since) >= ctx.platform.reconnect_grace_ms;
-        return Ok(gone.then_some((true, "the node fell silent")));
+    if let Some(absence) = delivery::absence(ctx, call, &node).await? {
+        let away_ms = call.now.since_ms(absence.since.max(lease.since));
+        let grace_ms = ctx.platform.reconnect_grace_ms;
+        // A relay's end is no fault of its nodes, and all of them look for another one at once.
+        let (grace_ms, failed) =
+            if absence.relay_gone { (2 * grace_ms, false) } else { (grace_ms, true) };
+        return Ok((away_ms >= grace_ms).then_some((failed, "the node fell silent")));
     }
     let progress = ctx.store.get::<ProgressRow>(&keys::progress(job.id)).await?;
     let started = progress.is_some_and(|progress| progress.epoch == job.task.epoch);
@@ -127,7 +137,8 @@ async fn overdue(
 }
 
 /// Cancels an unpaid quote; its scene goes.
-async fn expire(ctx: &Ctx, call: &Call, mut job: JobRow) -> Result<(), Refusal> {
+async fn expire(ctx: &Ctx, call: &Call, id: JobId) -> Result<(), Refusal> {
+    let Some(mut job) = ctx.store.get::<JobRow>(&keys::job(id)).await? else { return Ok(()) };
     if step(&mut job, Event::QuoteExpired, call.now).is_err() {
         return Ok(());
     }

@@ -3,15 +3,25 @@
 
 use framefair_domain::id::JobId;
 use framefair_domain::job::{Event, State};
-use framefair_store::rows::{Delivered, FramesRow, JobRow, OutputFormat, ProviderRow};
-use framefair_store::{Queue, When, Write, keys};
+use framefair_store::rows::{Delivered, JobRow, OutputFormat, ProviderRow};
+use framefair_store::{Queue, keys};
+use serde::Serialize;
 
 use crate::delivery::{self, AttemptEnd, book_attempt, end_attempt};
 use crate::statistics::Count;
 use crate::write::step;
 use crate::{Broken, Call, Ctx, Hint, Refusal, Report, settlement};
 
-pub use framefair_store::rows::FrameRow as FrameHash;
+const TRIES: usize = 8;
+
+/// What one delivered frame is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FrameHash {
+    pub frame: i32,
+    /// SHA-256 of the decoded pixels, lower-case hex.
+    pub pixels: String,
+    pub bytes: u64,
+}
 
 /// What is to be looked at.
 #[derive(Clone, Debug)]
@@ -23,6 +33,8 @@ pub struct Inspection {
     pub width: u32,
     pub height: u32,
     pub output: OutputFormat,
+    /// Whether frames that are all alike are no delivery.
+    pub moves: bool,
     /// The name of the file that is served.
     pub result_name: String,
     /// The scene's file name without its extension, which frames in a zip are named by.
@@ -61,6 +73,7 @@ pub async fn inspection(
         width: job.settings.width,
         height: job.settings.height,
         output: job.settings.output,
+        moves: job.settings.moves,
         result_name: job.result_name(),
         stem: job.scene.stem().to_owned(),
         render_ms: report.render_ms,
@@ -90,36 +103,39 @@ pub async fn accept(
     seen: &Inspection,
     passed: Passed,
 ) -> Result<(), Refusal> {
-    let Some(mut job) = current(ctx, seen).await? else { return Ok(()) };
-    let result = store_result(ctx, seen, &passed).await?;
-    if let [_, _, ..] = passed.frames.as_slice() {
-        let row = FramesRow { job: seen.job, epoch: seen.epoch, frames: passed.frames };
-        ctx.store.write(Write::put(&row, When::Always)).await?;
-    }
     let provider = ctx.store.get::<ProviderRow>(&keys::provider(seen.node)).await?;
     let provider =
         provider.ok_or_else(|| Broken(format!("provider {} of a job is gone", seen.node)))?;
-    into_verifying(&mut job, call)?;
-    let effects = step(&mut job, Event::Accepted, call.now).map_err(|_| Refusal::StaleLease)?;
-    job.started.get_or_insert(call.now.plus_ms(-i64::try_from(seen.render_ms).unwrap_or(0)));
-    job.result = Some(result);
-    settlement::plan_payout(&mut job, provider.wallet)?;
-    if ctx.save(&mut job).await?.is_err() {
+    if current(ctx, seen).await?.is_none() {
         return Ok(());
     }
-    tracing::info!(job = %job.id, node = %seen.node, "A result passed verification");
-    book_attempt(ctx, call, seen.node, job.id, effects).await?;
-    ctx.hint(Queue::Payouts, &Hint::about(job.id), 0).await;
-    let render_ms = i64::try_from(seen.render_ms).unwrap_or(0);
-    ctx.count(Some(job.id), Count { completed: 1, render_ms, ..Count::default() }).await;
-    Ok(())
+    let result = store_result(ctx, seen, passed).await?;
+    // Somebody else's write in between is no reason to lose the verdict.
+    for _ in 0..TRIES {
+        let Some(mut job) = current(ctx, seen).await? else { return Ok(()) };
+        if job.state != State::Verifying {
+            step(&mut job, Event::Reported, call.now).map_err(|_| Refusal::StaleLease)?;
+        }
+        let effects = step(&mut job, Event::Accepted, call.now).map_err(|_| Refusal::StaleLease)?;
+        let render_ms = i64::try_from(seen.render_ms).unwrap_or(0);
+        job.started.get_or_insert(call.now.plus_ms(-render_ms));
+        job.result = Some(result.clone());
+        settlement::plan_payout(&mut job, provider.wallet)?;
+        if ctx.save(&mut job).await?.is_ok() {
+            tracing::info!(job = %job.id, node = %seen.node, "A result passed verification");
+            ctx.hint(Queue::Payouts, &Hint::about(job.id), 0).await;
+            book_attempt(ctx, call, seen.node, job.id, effects).await;
+            ctx.count(Some(job.id), Count { completed: 1, render_ms, ..Count::default() }).await;
+            return Ok(());
+        }
+    }
+    Err(Refusal::Busy)
 }
 
 /// A delivery that did not pass is a failed attempt.
 pub async fn reject(ctx: &Ctx, call: &Call, seen: &Inspection, why: &str) -> Result<(), Refusal> {
-    let Some(mut job) = current(ctx, seen).await? else { return Ok(()) };
+    let Some(job) = current(ctx, seen).await? else { return Ok(()) };
     tracing::warn!(job = %job.id, node = %seen.node, why, "A result did not pass verification");
-    into_verifying(&mut job, call)?;
     match end_attempt(ctx, call, job, AttemptEnd::Rejected, why.to_owned()).await {
         Err(Refusal::StaleLease) | Ok(_) => Ok(()),
         Err(refusal) => Err(refusal),
@@ -141,35 +157,30 @@ async fn current(ctx: &Ctx, seen: &Inspection) -> Result<Option<JobRow>, Refusal
     }
 }
 
-/// The delivery itself is a step of the machine, written together with the verdict.
-fn into_verifying(job: &mut JobRow, call: &Call) -> Result<(), Refusal> {
-    if job.state != State::Verifying {
-        step(job, Event::Reported, call.now).map_err(|_| Refusal::StaleLease)?;
-    }
-    Ok(())
-}
-
-async fn store_result(
-    ctx: &Ctx,
-    seen: &Inspection,
-    passed: &Passed,
-) -> Result<Delivered, Refusal> {
+async fn store_result(ctx: &Ctx, seen: &Inspection, passed: Passed) -> Result<Delivered, Refusal> {
     let key = keys::object::result(seen.job, seen.epoch, &seen.result_name);
     let objects = ctx.store.objects();
-    let bytes = match &passed.file {
-        PassedFile::Picture(bytes) => {
-            let kind = seen.output.content_type();
-            objects.put(&key, bytes.clone().into(), kind, false).await?;
-            bytes.len() as u64
+    let bytes = match passed.file {
+        PassedFile::Picture(picture) => {
+            let bytes = picture.len() as u64;
+            objects.put(&key, picture.into(), seen.output.content_type(), false).await?;
+            bytes
         }
         PassedFile::Zip(path) => {
-            objects.put_file(&key, path, "application/zip", false).await?;
-            tokio::fs::metadata(path).await.map_or(0, |file| file.len())
+            let bytes = tokio::fs::metadata(&path).await.map_or(0, |file| file.len());
+            objects.put_file(&key, &path, "application/zip", false).await?;
+            bytes
         }
     };
     let pixels = match passed.frames.as_slice() {
         [only] => Some(only.pixels.clone()),
-        _ => None,
+        // Of a long job they fill no row of the table.
+        several => {
+            let list = serde_json::to_vec(several).map_err(|error| Broken(error.to_string()))?;
+            let key = keys::object::frame_hashes(seen.job, seen.epoch);
+            objects.put(&key, list.into(), "application/json", false).await?;
+            None
+        }
     };
     Ok(Delivered { bytes, render_ms: seen.render_ms, pixels })
 }

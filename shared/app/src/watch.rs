@@ -1,11 +1,12 @@
 //! Reads the escrow wallet's finalized history forward and books what came in: payments whose call
 //! never came are accepted, and what pays nothing is recorded as a stray.
 
-use framefair_chain::{Commitment, Seen};
+use framefair_chain::{ChainError, Commitment, Seen, UNSUPPORTED_VERSION};
 use framefair_domain::id::JobId;
 use framefair_domain::job::State;
 use framefair_domain::money::Lamports;
 use framefair_domain::payment::{Facts, MEMO_PREFIX};
+use framefair_domain::time::Timestamp;
 use framefair_domain::wallet::TxSignature;
 use framefair_store::rows::{CursorRow, Inbound, InflowRow, JobRow};
 use framefair_store::{When, Write, WriteFailed, keys};
@@ -42,6 +43,16 @@ pub async fn watch(ctx: &Ctx, call: &Call) -> Result<usize, Refusal> {
     }
 }
 
+/// Whether all that landed by `at` is booked; books it if it is final.
+pub(crate) async fn has_passed(ctx: &Ctx, call: &Call, at: Timestamp) -> Result<bool, Refusal> {
+    let slot = ctx.chain.slot(Commitment::Finalized).await?;
+    if ctx.chain.block_time(slot).await?.is_none_or(|time| time <= at) {
+        return Ok(false);
+    }
+    watch(ctx, call).await?;
+    Ok(true)
+}
+
 /// Everything newer than `until`, newest first.
 async fn since(ctx: &Ctx, until: Option<TxSignature>) -> Result<Vec<Seen>, Refusal> {
     let mut seen: Vec<Seen> = Vec::new();
@@ -61,8 +72,13 @@ async fn book(ctx: &Ctx, call: &Call, seen: &Seen) -> Result<bool, Refusal> {
     if seen.error.is_some() {
         return Ok(false);
     }
-    let Some(facts) = ctx.chain.facts(&seen.signature, Commitment::Finalized).await? else {
-        return Err(Refusal::ChainUnreachable);
+    let facts = match ctx.chain.facts(&seen.signature, Commitment::Finalized).await {
+        // It must not keep what comes after it from being booked; the audit will name it.
+        Err(ChainError::Rpc { code: UNSUPPORTED_VERSION, .. }) => {
+            tracing::error!(signature = %seen.signature, "Escrow is in a transaction of a newer format");
+            return Ok(false);
+        }
+        facts => facts?.ok_or(Refusal::ChainUnreachable)?,
     };
     let Some(gained) = gained(ctx, &facts) else { return Ok(false) };
     if ctx.store.get::<InflowRow>(&keys::inflow(&facts.signature)).await?.is_some() {
@@ -115,6 +131,7 @@ pub(crate) fn gained(ctx: &Ctx, facts: &Facts) -> Option<Lamports> {
     u64::try_from(delta).ok().filter(|lamports| *lamports > 0).map(Lamports)
 }
 
-fn job_of(facts: &Facts) -> Option<JobId> {
+/// Which job its memo names.
+pub(crate) fn job_of(facts: &Facts) -> Option<JobId> {
     facts.memos.iter().find_map(|memo| memo.strip_prefix(MEMO_PREFIX)?.parse().ok())
 }

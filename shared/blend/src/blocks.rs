@@ -129,6 +129,7 @@ pub(crate) fn read(
                 }
                 in_preamble = false;
                 saw_structures |= code == b"DNA1";
+                scene.animated |= matches!(code, b"AC\0\0" | b"\0\0AC");
             }
         }
         match usize::try_from(end) {

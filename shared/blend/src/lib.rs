@@ -33,6 +33,8 @@ pub struct Scene {
     pub frames: Option<FrameRange>,
     pub scene_name: Option<String>,
     pub thumbnail: Option<Thumbnail>,
+    /// Whether an action (keyframes) was seen in the part that was read. False says nothing.
+    pub animated: bool,
 }
 
 impl Scene {
@@ -45,6 +47,7 @@ impl Scene {
             frames: None,
             scene_name: None,
             thumbnail: None,
+            animated: false,
         }
     }
 }

@@ -178,6 +178,12 @@ impl Chain {
         self.node.call("getSlot", json!([{ "commitment": commitment.word() }])).await
     }
 
+    /// When the block of a slot was made. None where the node has no time for it.
+    pub async fn block_time(&self, slot: u64) -> Result<Option<Timestamp>, ChainError> {
+        let seconds: Option<i64> = self.node.call("getBlockTime", json!([slot])).await?;
+        Ok(seconds.map(|s| Timestamp(s.saturating_mul(1000))))
+    }
+
     /// Finalized transactions that name the wallet, newest first: older than `before`, newer than
     /// `until`, at most `limit` (and at most 1,000) of them.
     pub async fn signatures_of(

@@ -124,6 +124,10 @@ fn paid_by_client(facts: &Facts, terms: &Terms) -> Result<Lamports, PaymentRefus
         .sum();
     let risen =
         facts.deltas.iter().find(|(wallet, _)| *wallet == terms.pay_to).map_or(0, |delta| delta.1);
-    let paid = sent.min(u128::try_from(risen).unwrap_or(0));
+    let risen = u128::try_from(risen).unwrap_or(0);
+    // What others added in the same transaction is the client's too, once its own part covers the
+    // price: every lamport that came in must be somebody's.
+    let covered = sent.min(risen) >= u128::from(terms.lamports.0);
+    let paid = if covered { risen } else { sent.min(risen) };
     Ok(Lamports(u64::try_from(paid).unwrap_or(u64::MAX)))
 }

@@ -103,6 +103,14 @@ pub fn text(short: String, once: Option<&Once>) -> String {
     }
 }
 
+/// Whether a short text ends as a single-use one does, so that one signature would fit both.
+pub fn ends_like_once(short: &str) -> bool {
+    let mut parts = short.rsplitn(3, ':');
+    let nonce = parts.next().unwrap_or_default();
+    let timestamp = parts.next().and_then(|text| text.parse().ok());
+    parts.next().is_some() && matches!(Once::read(timestamp, Some(nonce)), Ok(Some(_)))
+}
+
 /// Checks `signature` (base58) over `message` by `wallet`, strictly: canonical encodings only, no
 /// small-order keys or points, so that one message has one signature that is accepted.
 pub fn verify(wallet: &Wallet, message: &[u8], signature: &str) -> Result<(), SignatureRefused> {
@@ -169,6 +177,14 @@ mod tests {
         }
         let malleated = bs58::encode(bytes).into_string();
         assert_eq!(verify(&wallet, b"m", &malleated), Err(SignatureRefused::Mismatch));
+    }
+
+    #[test]
+    fn a_single_use_text_is_no_short_one() {
+        assert!(ends_like_once("register:w:node:1699999999999:0123456789abcdef"));
+        for short in ["register:w:node", "status:id:online", "register:w:a:1:short", "a:b"] {
+            assert!(!ends_like_once(short), "{short}");
+        }
     }
 
     #[test]

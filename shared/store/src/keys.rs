@@ -40,11 +40,6 @@ pub fn signed_out(job: JobId, n: u32) -> Key {
 
 pub const SIGNED_OUT: &str = "OUT#";
 
-/// What each frame of a delivered result is.
-pub fn frames(job: JobId) -> Key {
-    key(job_partition(job), "FRAMES")
-}
-
 pub fn provider(provider: ProviderId) -> Key {
     key(format!("PROVIDER#{provider}"), "PROVIDER")
 }
@@ -141,6 +136,11 @@ pub mod object {
     /// Stands beside a staged object whose bytes have this hash.
     pub fn staged_mark(staged: &str, sha256: &str) -> String {
         format!("{staged}.{sha256}")
+    }
+
+    /// The pixel hash of each delivered frame.
+    pub fn frame_hashes(job: JobId, epoch: u32) -> String {
+        format!("results/{job}/{epoch}/frames.json")
     }
 
     /// What is served and paid for; no URL to write here is ever made.

@@ -9,9 +9,7 @@ use framefair_domain::settlement::{Inflow, Leg, LegKind, Outflow, Plan};
 use framefair_domain::time::Timestamp;
 use framefair_domain::wallet::{TxSignature, Wallet};
 use framefair_store::Entity;
-use framefair_store::rows::{
-    Delivered, JobRow, OutputFormat, Payment, SceneRow, Settings, Task,
-};
+use framefair_store::rows::{Delivered, JobRow, OutputFormat, Payment, SceneRow, Settings, Task};
 use serde_dynamo::AttributeValue;
 
 fn size(value: &AttributeValue) -> usize {
@@ -52,6 +50,7 @@ fn a_finished_small_job_is_one_write_unit() {
             engine: Some("cycles".into()),
             samples: Some(128),
             output: OutputFormat::Png,
+            moves: false,
         },
         price: Breakdown {
             base_price: sol,
@@ -83,10 +82,13 @@ fn a_finished_small_job_is_one_write_unit() {
             kept: sol,
         }),
         out_tx: Some(TxSignature([0xfe; 64])),
+        excess_held: false,
         due: Some(now),
     };
-    let item: std::collections::HashMap<String, AttributeValue> = serde_dynamo::to_item(&job).unwrap();
-    let mut each: Vec<(usize, &String)> = item.iter().map(|(k, v)| (k.len() + size(v), k)).collect();
+    let item: std::collections::HashMap<String, AttributeValue> =
+        serde_dynamo::to_item(&job).unwrap();
+    let mut each: Vec<(usize, &String)> =
+        item.iter().map(|(k, v)| (k.len() + size(v), k)).collect();
     each.sort();
     let key = job.key();
     let (dpk, dsk) = job.indexes().due.unwrap();

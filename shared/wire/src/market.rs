@@ -59,7 +59,6 @@ pub enum FromProvider {
     Done {
         #[serde(flatten)]
         attempt: Attempt,
-        frames: Vec<FrameFile>,
         render_ms: u64,
     },
     /// The attempt is over without a result. Repeated until `report:settled` answers.
@@ -167,14 +166,6 @@ pub struct Progress {
     pub samples: u32,
 }
 
-/// A frame as the node uploaded it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FrameFile {
-    pub frame: i32,
-    pub size: u64,
-    pub sha256: String,
-}
-
 /// Whose fault it is, in the node's view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -238,11 +229,7 @@ mod tests {
         for frame in [
             FromProvider::Accepted(attempt),
             FromProvider::Progress { attempt, progress },
-            FromProvider::Done {
-                attempt,
-                frames: vec![FrameFile { frame: -1, size: 9, sha256: "ab".into() }],
-                render_ms: 12,
-            },
+            FromProvider::Done { attempt, render_ms: 12 },
             FromProvider::Failed { attempt, fault: Fault::Scene, error: "no camera".into() },
         ] {
             let text = serde_json::to_string(&frame).expect("plain");

@@ -109,7 +109,10 @@ impl Market {
             let place = Connection { relay: 0, boot: "test".into() };
             delivery::take_relay(&self.ctx, &Call::live(), 0, "test").await.unwrap();
             let call = Call::live();
-            delivery::connect(&self.ctx, &call, provider, now, &signature, place).await.unwrap().session
+            delivery::connect(&self.ctx, &call, provider, now, &signature, place)
+                .await
+                .unwrap()
+                .session
         };
         delivery::ready(&self.ctx, &Call::live(), session, 1).await.unwrap();
         self.ctx.store.seam().reset();
@@ -117,7 +120,8 @@ impl Market {
         let job = self.step("quote", self.quote()).await;
         let row = market::job(&self.ctx, job).await.unwrap().job;
         let (price, memo) = (row.price.total, row.terms().memo());
-        let paid = wallet::pay(&self.ctx.chain, &self.client, &row.pay_to, price, &memo).await.unwrap();
+        let paid =
+            wallet::pay(&self.ctx.chain, &self.client, &row.pay_to, price, &memo).await.unwrap();
         let pay = async {
             market::pay(&self.ctx, &mut Call::live(), job, &paid.to_string()).await.unwrap();
         };
@@ -133,7 +137,7 @@ impl Market {
             self.put_frame(session, job).await;
             let report = Report { epoch: 1, render_ms: 10 };
             delivery::done(&self.ctx, session, job, report).await.unwrap();
-            let hint = Hint { job, report: Some(report) };
+            let hint = Hint::reported(job, report);
             framefair_workers::verify(&self.ctx, &hint).await.unwrap();
         };
         self.step("done", work).await;
@@ -177,7 +181,8 @@ impl Market {
     }
 
     async fn provider(&self) -> ProviderId {
-        let wallet = framefair_domain::wallet::Wallet::from_bytes(self.node.verifying_key().to_bytes());
+        let wallet =
+            framefair_domain::wallet::Wallet::from_bytes(self.node.verifying_key().to_bytes());
         let wallet = wallet.unwrap();
         let signed = |text: String| Signed { signature: self.sign(&text), once: None };
         let registration = Registration {

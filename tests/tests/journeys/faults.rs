@@ -53,7 +53,14 @@ fn a_file_of_noise_is_refused_before_anybody_pays() {
     assert_eq!(here.code, 6, "{}", here.said);
 
     // A client that does not look by itself hears the same from the hub.
-    let wallet = place.framefair(&["wallet", "balance", "--wallet", "client.json", "--rpc", &place.rpc_url()]);
+    let wallet = place.framefair(&[
+        "wallet",
+        "balance",
+        "--wallet",
+        "client.json",
+        "--rpc",
+        &place.rpc_url(),
+    ]);
     let form = reqwest::multipart::Form::new()
         .text("clientWallet", wallet.ok().text("wallet"))
         .part("file", reqwest::multipart::Part::bytes(noise(5_000)).file_name("noise.blend"));

@@ -7,7 +7,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// Generous: the machine may be slow and busy. Only a failure waits this long.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Dies with its value, together with the group that it leads.
@@ -22,7 +22,8 @@ pub(crate) fn program(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a test knows its own file");
     let built = test.parent().and_then(Path::parent).expect("a test lies in target/debug/deps");
     let program = built.join(name);
-    let missing = "the journeys start the programs of this build: `cargo build --workspace --bins` first";
+    let missing =
+        "the journeys start the programs of this build: `cargo build --workspace --bins` first";
     assert!(program.is_file(), "{} is missing; {missing}", program.display());
     program
 }
@@ -61,11 +62,6 @@ impl Process {
         String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
     }
 
-    /// The place in the log from which a later wait may start.
-    pub(crate) fn so_far(&self) -> usize {
-        self.log().len()
-    }
-
     /// Waits for a whole line with `words`, and answers it.
     pub(crate) fn wait_for(&mut self, words: &str) -> String {
         self.wait_for_after(0, words)
@@ -77,7 +73,8 @@ impl Process {
             let ended = self.child.try_wait().expect("a child can be asked");
             let log = self.log();
             let whole = log.get(from..).and_then(|new| Some(&new[..=new.rfind('\n')?]));
-            if let Some(line) = whole.and_then(|new| new.lines().find(|line| line.contains(words))) {
+            if let Some(line) = whole.and_then(|new| new.lines().find(|line| line.contains(words)))
+            {
                 return line.to_owned();
             }
             let trouble = ended.map(|status| format!("it ended with {status}"));

@@ -8,9 +8,7 @@ use framefair_domain::id::ProviderId;
 use framefair_domain::signing::{self, Once};
 use framefair_domain::time::Timestamp;
 use framefair_domain::wallet::{TxSignature, Wallet};
-use framefair_wire::market::{
-    Assignment, Attempt, Fault, FrameFile, FromProvider, Outcome, ToProvider,
-};
+use framefair_wire::market::{Assignment, Attempt, Fault, FromProvider, Outcome, ToProvider};
 use futures::{SinkExt, StreamExt};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
@@ -54,7 +52,8 @@ impl Rogue {
         let file = std::fs::read_to_string(place.wallet(name)).expect("a wallet's file");
         let bytes: Vec<u8> = serde_json::from_str(&file).expect("a list of bytes");
         let key = SigningKey::from_bytes(&bytes[..32].try_into().expect("32 bytes"));
-        let wallet = Wallet(key.verifying_key().to_bytes());
+        let wallet = bs58::encode(key.verifying_key().to_bytes()).into_string();
+        let wallet: Wallet = wallet.parse().expect("a key is an address");
         let (hub, client) = (place.hub_url(), Client::new());
         let spec = json!({
             "gpus": [], "gpuCount": 0, "totalVram": 0, "maxFileSize": 100,
@@ -69,7 +68,8 @@ impl Rogue {
             "name": name, "wallet": wallet, "endpoint": hub, "spec": spec, "pricing": pricing,
         });
         let text = signing::register(&wallet, name);
-        let answer = call(&client, &key, Method::POST, format!("{hub}/provider/register"), body, text);
+        let answer =
+            call(&client, &key, Method::POST, format!("{hub}/provider/register"), body, text);
         let id = answer.await["data"]["providerId"].as_str().and_then(|id| id.parse().ok());
         let id: ProviderId = id.expect("an id");
         let (socket, _) = connect_async(format!("ws{}/ws", hub.trim_start_matches("http")))
@@ -186,13 +186,8 @@ impl Rogue {
         asked.expect("the store answers").status()
     }
 
-    pub(crate) async fn say_done(&mut self, attempt: Attempt, frames: &[(i32, &[u8])]) {
-        let frames = frames.iter().map(|(frame, bytes)| FrameFile {
-            frame: *frame,
-            size: bytes.len() as u64,
-            sha256: sha256(bytes),
-        });
-        self.say(FromProvider::Done { attempt, frames: frames.collect(), render_ms: 5 }).await;
+    pub(crate) async fn say_done(&mut self, attempt: Attempt) {
+        self.say(FromProvider::Done { attempt, render_ms: 5 }).await;
     }
 
     pub(crate) async fn say_failed(&mut self, attempt: Attempt, fault: Fault) -> Outcome {
@@ -216,7 +211,7 @@ impl Rogue {
             assert!(self.put(&granted, bytes).await.is_success());
             frames.push((*frame, bytes));
         }
-        self.say_done(task.attempt, &frames).await;
+        self.say_done(task.attempt).await;
         self.outcome(task.attempt).await
     }
 }

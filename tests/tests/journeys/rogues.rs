@@ -27,7 +27,7 @@ fn wrong_pictures_are_never_paid_for_and_the_client_gets_everything_back() {
         }
         // And once it only says that it has delivered.
         let task = rogue.take().await;
-        rogue.say_done(task.attempt, &[(1, &fakes::plausible(1))]).await;
+        rogue.say_done(task.attempt).await;
         assert_eq!(rogue.outcome(task.attempt).await, Outcome::Rejected);
     });
     let answer = render.finish();
@@ -82,7 +82,7 @@ fn a_picture_cannot_be_swapped_after_it_was_verified() {
         assert!(rogue.put(&granted, &shown).await.is_client_error());
         // A second frame number, or one that is not part of the task, opens no second place.
         assert!(rogue.ask(task.attempt, 1, &swapped).await.is_some());
-        rogue.say_done(task.attempt, &[(1, &shown)]).await;
+        rogue.say_done(task.attempt).await;
         assert_eq!(rogue.outcome(task.attempt).await, Outcome::Completed);
         assert!(rogue.put(&granted, &swapped).await.is_client_error());
         assert!(rogue.force(Method::PUT, &granted.url, &swapped).await.is_client_error());
@@ -108,7 +108,7 @@ fn a_picture_cannot_be_swapped_after_it_was_verified() {
         let now = reqwest::get(&link).await.expect("the store answers").bytes().await;
         assert_eq!(now.expect("bytes"), shown);
         // Said twice, paid once.
-        rogue.say_done(task.attempt, &[(1, &shown)]).await;
+        rogue.say_done(task.attempt).await;
         assert_eq!(rogue.outcome(task.attempt).await, Outcome::Completed);
     });
     place.settle();
@@ -145,7 +145,7 @@ fn a_node_that_lost_its_lease_changes_nothing_any_more() {
             rogue.say(FromProvider::Declined { attempt, reason: "stale".into() }).await;
             let failed = rogue.say_failed(attempt, Fault::Scene).await;
             assert_eq!(failed, Outcome::Stale, "{attempt:?}");
-            rogue.say_done(attempt, &[(1, &fake), (2, &fake)]).await;
+            rogue.say_done(attempt).await;
         }
     });
     let answer = render.finish().ok();

@@ -26,9 +26,9 @@ impl Scenes {
 
     /// Files on this machine that the malicious scene was told to make.
     pub(crate) fn marks(&self) -> Vec<String> {
-        let names = fs::read_dir(&self.folder).expect("the scenes' folder").map(|entry| {
-            entry.expect("an entry").file_name().to_string_lossy().into_owned()
-        });
+        let names = fs::read_dir(&self.folder)
+            .expect("the scenes' folder")
+            .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
         names.filter(|name| name.starts_with("mark_outside")).collect()
     }
 }
@@ -94,8 +94,7 @@ impl Turn {
     pub(crate) fn wait() -> Turn {
         let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
         let full = |running: &mut u32| *running >= AT_ONCE;
-        let mut running =
-            ENDED.wait_while(running, full).unwrap_or_else(PoisonError::into_inner);
+        let mut running = ENDED.wait_while(running, full).unwrap_or_else(PoisonError::into_inner);
         *running += 1;
         Turn
     }

@@ -16,7 +16,11 @@ with open(sys.argv[1], encoding="utf-8") as file:
     template = yaml_parse(file.read())
 template["Globals"]["Function"]["CodeUri"] = "s3://artefacts/bootstrap.zip"
 
-managed = ("AWSLambdaBasicExecutionRole", "AWSLambdaSQSQueueExecutionRole")
+managed = (
+    "AWSLambdaBasicExecutionRole",
+    "AWSLambdaSQSQueueExecutionRole",
+    "AWSLambdaVPCAccessExecutionRole",
+)
 arns = {name: f"arn:aws:iam::aws:policy/service-role/{name}" for name in managed}
 session = boto3.session.Session(region_name="us-east-1")
 plain = Translator(arns, Parser(), None, session).translate(template, {})

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use framefair_domain::id::ProviderId;
 use framefair_domain::signing;
+use framefair_wire::close;
 use framefair_wire::market::{
     Attempt, FRAME_BYTES_MAX, FromProvider, HEARTBEAT_EVERY_MS, SILENCE_MAX_MS, ToProvider,
 };
@@ -30,6 +31,8 @@ const REPEAT_EVERY: Duration = Duration::from_secs(10);
 /// How long unfinished reports may still go out when the agent leaves.
 const LEAVE_WITHIN: Duration = Duration::from_secs(10);
 const OUTGOING_MAX: usize = 1_024;
+const CLOSED: &str = "the hub closed the connection";
+const REPLACED: &str = "another agent with this wallet took over";
 
 pub(crate) struct Link {
     context: Arc<TaskContext>,
@@ -39,6 +42,8 @@ pub(crate) struct Link {
     running: HashMap<Attempt, Running>,
     /// Last words about attempts, until the hub has settled them.
     reports: HashMap<Attempt, FromProvider>,
+    /// Another agent of the same wallet took over.
+    replaced: bool,
 }
 
 impl Link {
@@ -56,7 +61,8 @@ impl Link {
             news: Box::new(news),
         };
         let (running, reports) = (HashMap::new(), HashMap::new());
-        Link { context: Arc::new(context), config, provider, outgoing, running, reports }
+        let context = Arc::new(context);
+        Link { context, config, provider, outgoing, running, reports, replaced: false }
     }
 
     fn news(&self, news: News) {
@@ -79,8 +85,14 @@ impl Link {
                 why
             }
         };
+        self.replaced = why.starts_with(REPLACED);
         self.news(News::Offline(why));
         begun.elapsed()
+    }
+
+    /// Whether this agent should not come back: two of one wallet would replace each other for ever.
+    pub(crate) fn is_replaced(&self) -> bool {
+        self.replaced
     }
 
     async fn connect(&mut self, hub: &Hub) -> Result<Socket, String> {
@@ -244,8 +256,10 @@ async fn receive(socket: &mut Socket) -> Result<Option<ToProvider>, String> {
             Err(error) => Err(format!("the hub sent what this node does not understand: {error}")),
         },
         Some(Ok(Message::Close(why))) => {
-            let why = why.map(|why| format!("{} {}", why.code, why.reason));
-            Err(format!("the hub closed the connection: {}", why.unwrap_or_default()))
+            let replaced = why.as_ref().is_some_and(|why| u16::from(why.code) == close::REPLACED);
+            let said = why.map(|why| format!("{} {}", why.code, why.reason)).unwrap_or_default();
+            let what = if replaced { REPLACED } else { CLOSED };
+            Err(format!("{what}: {said}"))
         }
         Some(Ok(_)) => Ok(None),
         Some(Err(error)) => Err(error.to_string()),

@@ -38,6 +38,8 @@ pub enum AgentError {
     NoMachine(#[from] NoMachine),
     #[error("the hub refuses this node: {0}")]
     Refused(String),
+    #[error("another agent with this wallet is connected; two of one wallet cannot work at once")]
+    Replaced,
     #[error("the hub's address {0} is no http or https URL")]
     Hub(String),
     #[error("the folder {path} for work cannot be used: {cause}")]
@@ -83,6 +85,9 @@ pub async fn run(
     let mut wait = Duration::from_millis(500);
     while !stop.is_cancelled() {
         let lasted = link.hold(&api, &stop).await;
+        if link.is_replaced() {
+            return Err(AgentError::Replaced);
+        }
         wait = if lasted > RECONNECT_MAX {
             Duration::from_millis(500)
         } else {

@@ -1,14 +1,12 @@
 //! One attempt from the scene's fetch to the last frame's upload. Runs whether the hub can be
 //! reached or not, and ends when it is dropped.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use framefair_wire::market::{
-    Assignment, Attempt, Fault as WireFault, FrameFile, FromProvider, Progress,
-};
+use framefair_wire::market::{Assignment, Attempt, Fault as WireFault, FromProvider, Progress};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -44,6 +42,8 @@ pub(crate) struct Running {
 }
 
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
+/// A hub takes a node that shows no sign of work for five minutes for lost.
+const ALIVE_EVERY: Duration = Duration::from_secs(20);
 const EVENTS_MAX: usize = 256;
 const GRANTS_MAX: usize = 64;
 /// A frame whose upload was not granted in this time is asked for again.
@@ -56,8 +56,16 @@ impl Running {
         let (grants, granted) = mpsc::channel(GRANTS_MAX);
         let stop = cancel.clone();
         tokio::spawn(async move {
-            let task = Task { context, attempt: assignment.attempt, granted, cancel: stop.clone() };
-            let _ = stop.run_until_cancelled(task.run(assignment)).await;
+            let (attempt, outgoing) = (assignment.attempt, context.outgoing.clone());
+            let task = Task { context, attempt, granted, cancel: stop.clone() };
+            let work = tokio::spawn(async move {
+                let _ = stop.run_until_cancelled(task.run(assignment)).await;
+            });
+            // A fault of ours must not keep the hub waiting for this task.
+            if let Err(error) = work.await {
+                let (fault, error) = (WireFault::Node, format!("the agent failed: {error}"));
+                drop(outgoing.send(FromProvider::Failed { attempt, fault, error }).await);
+            }
         });
         Running { cancel, grants }
     }
@@ -85,9 +93,9 @@ impl Task {
         let job = self.attempt.job_id.to_string();
         (self.context.news)(News::Started { job: job.clone(), frames: assignment.frames.len() });
         let report = match self.carry_out(&assignment).await {
-            Ok((frames, render_ms)) => {
+            Ok(render_ms) => {
                 (self.context.news)(News::Delivered { job });
-                FromProvider::Done { attempt: self.attempt, frames, render_ms }
+                FromProvider::Done { attempt: self.attempt, render_ms }
             }
             Err(fault) => {
                 let error = format!("{}: {}", fault.code(), fault.message());
@@ -99,7 +107,8 @@ impl Task {
         drop(self.context.outgoing.send(report).await);
     }
 
-    async fn carry_out(&mut self, assignment: &Assignment) -> Result<(Vec<FrameFile>, u64), Fault> {
+    async fn carry_out(&mut self, assignment: &Assignment) -> Result<u64, Fault> {
+        let alive = self.say_alive(count(assignment.frames.len()));
         let machine_fault = |what: &str, why: &dyn std::fmt::Display| {
             Fault::node(NodeReason::Machine, format!("{what}: {why}"))
         };
@@ -115,6 +124,7 @@ impl Task {
             .await
             .map_err(|why| machine_fault("the scene could not be fetched", &why))?;
 
+        drop(alive);
         let (machine, cancel) = (self.context.machine.clone(), self.cancel.clone());
         let limits = Limits::for_machine(machine.cores, machine.memory_bytes);
         let (events, mut heard) = mpsc::channel(EVENTS_MAX);
@@ -125,9 +135,21 @@ impl Task {
         let mut progress =
             Progress { frames_total: count(assignment.frames.len()), ..Progress::default() };
         let mut told = Instant::now();
-        let mut stored: HashMap<i32, Stored> = HashMap::new();
+        let mut stored: HashSet<i32> = HashSet::new();
         let mut upload_failed = None;
-        while let Some(event) = heard.recv().await {
+        let mut alive = tokio::time::interval(ALIVE_EVERY);
+        loop {
+            let event = tokio::select! {
+                event = heard.recv() => match event {
+                    Some(event) => event,
+                    None => break,
+                },
+                _ = alive.tick() => {
+                    let frame = FromProvider::Progress { attempt: self.attempt, progress };
+                    drop(self.context.outgoing.try_send(frame));
+                    continue;
+                }
+            };
             match event {
                 Event::Preflight(_) => {}
                 Event::Sample { frame, sample, samples } => {
@@ -135,8 +157,8 @@ impl Task {
                 }
                 Event::FrameSaved { frame, path } if upload_failed.is_none() => {
                     match self.upload(&transfers, frame, &path).await {
-                        Ok(file) => {
-                            stored.insert(frame, file);
+                        Ok(()) => {
+                            stored.insert(frame);
                             progress.frames_done = count(stored.len());
                             let job = self.attempt.job_id.to_string();
                             (self.context.news)(News::Frame { job, frame });
@@ -158,13 +180,23 @@ impl Task {
         if let Some(why) = upload_failed {
             return Err(machine_fault("a frame could not be uploaded", &why));
         }
-        let file = |frame: &i32| {
-            let stored = stored.get(frame)?;
-            Some(FrameFile { frame: *frame, size: stored.size, sha256: stored.sha256.clone() })
-        };
-        let files: Option<Vec<FrameFile>> = assignment.frames.iter().map(file).collect();
-        let files = files.ok_or_else(|| machine_fault("a frame is missing", &"not announced"))?;
-        Ok((files, milliseconds(rendered.seconds)))
+        if let Some(frame) = assignment.frames.iter().find(|frame| !stored.contains(frame)) {
+            return Err(machine_fault("a frame was not announced", frame));
+        }
+        Ok(milliseconds(rendered.seconds))
+    }
+
+    /// Says every while that the work goes on, also where there is nothing else to say.
+    fn say_alive(&self, frames_total: u32) -> tokio_util::task::AbortOnDropHandle<()> {
+        let (attempt, outgoing) = (self.attempt, self.context.outgoing.clone());
+        let progress = Progress { frames_total, ..Progress::default() };
+        tokio_util::task::AbortOnDropHandle::new(tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(ALIVE_EVERY).await;
+                let fetching = FromProvider::Progress { attempt, progress };
+                drop(outgoing.send(fetching).await);
+            }
+        }))
     }
 
     /// Asks for a place, and puts the frame there; both again while they fail.
@@ -173,7 +205,7 @@ impl Task {
         transfers: &Transfers,
         frame: i32,
         path: &Path,
-    ) -> Result<Stored, String> {
+    ) -> Result<(), String> {
         let file = transfer::measure(path).await.map_err(|error| error.to_string())?;
         let mut why = String::new();
         for attempt in 0..UPLOAD_TRIES {
@@ -185,7 +217,7 @@ impl Task {
                 continue;
             };
             match transfers.put(&grant, path).await {
-                Ok(()) => return Ok(file),
+                Ok(()) => return Ok(()),
                 Err(refused) => why = refused,
             }
         }

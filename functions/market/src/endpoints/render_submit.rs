@@ -25,10 +25,17 @@ pub(crate) async fn render_submit(
     let form = read_form(parts, limits(&api.ctx)).await?;
     let (submission, _spool) = submission(form)?;
     let Offer::PaymentDue(quote) = market::request(&api.ctx, &mut api.call(), submission).await?;
-    let body = json!({
-        "success": false, "error": "Payment Required", "payment": PaymentRequired::from(*quote),
-    });
+    let payment = PaymentRequired::from(*quote);
+    let body = Unpaid { success: false, error: "Payment Required", payment };
     Ok((StatusCode::PAYMENT_REQUIRED, Json(body)).into_response())
+}
+
+/// Written without a detour over a JSON value, which would hold the amounts as floats.
+#[derive(Serialize)]
+struct Unpaid {
+    success: bool,
+    error: &'static str,
+    payment: PaymentRequired,
 }
 
 fn limits(ctx: &Ctx) -> FormLimits {
@@ -48,6 +55,11 @@ fn submission(form: Form) -> Result<(Submission, tempfile::TempPath), Refusal> {
     let price_max = form.text("maxPrice").map(|text| Lamports::from_sol(text.trim()));
     let price_max =
         price_max.transpose().map_err(|why| Refusal::Invalid(format!("maxPrice: {why}")))?;
+    if form.text("private").is_some_and(|private| private.trim() == "true") {
+        return Err(Refusal::invalid(
+            "private: this hub keeps no private jobs yet; whoever knows a job's id may read it",
+        ));
+    }
     let settings = read_settings(form.text("settings"))?;
     let file = form.file.ok_or_else(|| Refusal::invalid("the part `file` is missing"))?;
     let scene = SpooledScene {

@@ -4,7 +4,6 @@ use axum::extract::State;
 use framefair_app::provider;
 use framefair_app::provider::Status;
 use framefair_app::statistics::totals;
-use framefair_domain::money::Lamports;
 use framefair_http::Api;
 use serde::Serialize;
 
@@ -34,7 +33,7 @@ pub(crate) async fn stats(State(api): State<Api>) -> Result<Data<HubStats>, Erro
         online_providers: online.len(),
         total_jobs: totals.jobs,
         completed_jobs: totals.completed,
-        total_volume_sol: Sol(Lamports(totals.volume)),
+        total_volume_sol: Sol(totals.volume),
         avg_render_time: Tenths(tenths_per_job),
     }))
 }

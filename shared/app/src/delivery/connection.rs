@@ -3,7 +3,7 @@
 use framefair_domain::id::{JobId, ProviderId};
 use framefair_domain::signing::{self, SignatureRefused};
 use framefair_domain::time::{SECOND_MS, Timestamp};
-use framefair_store::rows::{Connection, NodeRow, ProviderRow, RelayRow};
+use framefair_store::rows::{Connection, NodeRow, ProviderRow, RelayRow, Status};
 use framefair_store::{When, Write, WriteFailed, keys};
 
 use crate::{Call, Ctx, Refusal, provider};
@@ -57,7 +57,7 @@ pub async fn connect(
     })
     .await?;
     let fence = node.map_or(0, |node| node.fence);
-    let row = show_connected(ctx, call, id, true).await?;
+    let row = show_connected(ctx, call, id).await?;
     Ok(Connected { session: Session { node: id, fence }, relay: row.abilities.relay })
 }
 
@@ -81,6 +81,14 @@ pub async fn ready(
     Ok(held.unwrap_or_default())
 }
 
+/// How a node came to be without a socket that counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Absence {
+    pub since: Timestamp,
+    /// Its relay died or went away, and took the socket with it.
+    pub relay_gone: bool,
+}
+
 /// The socket is gone; a newer one of the same node stays untouched. Says what the node holds.
 pub async fn disconnect(
     ctx: &Ctx,
@@ -94,31 +102,81 @@ pub async fn disconnect(
     })
     .await?;
     if node.is_some() {
-        show_connected(ctx, call, session.node, false).await?;
+        show_gone(ctx, call, session.node).await?;
     }
     Ok(node)
 }
 
 /// Whether a socket of this node stands at a relay that lives.
 pub async fn is_connected(ctx: &Ctx, call: &Call, node: &NodeRow) -> Result<bool, Refusal> {
-    let Some(connection) = &node.connection else { return Ok(false) };
+    Ok(absence(ctx, call, node).await?.is_none())
+}
+
+/// Since when the node has no socket; none while one stands at a relay that lives. A relay that is
+/// gone leaves the rows of its nodes as they were: then the time counts from the end of its lease, or
+/// from when another process took its slot, because until then there was nowhere to come back to.
+pub(crate) async fn absence(
+    ctx: &Ctx,
+    call: &Call,
+    node: &NodeRow,
+) -> Result<Option<Absence>, Refusal> {
+    let Some(connection) = &node.connection else {
+        return Ok(Some(Absence { since: node.changed, relay_gone: false }));
+    };
     let relay = ctx.store.get::<RelayRow>(&keys::relay(connection.relay)).await?;
-    Ok(relay.is_some_and(|relay| relay.boot == connection.boot && relay.until > call.now))
+    let since = match relay {
+        None => node.changed,
+        Some(relay) if relay.boot != connection.boot => relay.since,
+        Some(relay) if relay.until <= call.now => relay.until,
+        Some(_) => return Ok(None),
+    };
+    Ok(Some(Absence { since, relay_gone: true }))
+}
+
+/// Shows those as offline whose relay died without a word.
+pub(crate) async fn look_after_providers(ctx: &Ctx, call: &Call) -> Result<(), Refusal> {
+    for status in [Status::Online, Status::Busy] {
+        for listed in provider::with_status(ctx, status).await? {
+            if listed.provider.abilities.relay {
+                show_gone(ctx, call, listed.provider.id).await?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Claims or renews a relay's slot. Another living relay there refuses it.
 pub async fn renew_relay(ctx: &Ctx, call: &Call, slot: u8, boot: &str) -> Result<(), Refusal> {
     let known = ctx.store.get::<RelayRow>(&keys::relay(slot)).await?;
-    if known.is_some_and(|relay| relay.boot != boot && relay.until > call.now) {
-        return Err(Refusal::Busy);
+    match known {
+        Some(relay) if relay.boot != boot && relay.until > call.now => Err(Refusal::Busy),
+        Some(relay) if relay.boot == boot => hold_relay(ctx, call, slot, boot, relay.since).await,
+        _ => take_relay(ctx, call, slot, boot).await,
     }
-    take_relay(ctx, call, slot, boot).await
 }
 
 /// Claims a relay's slot whoever had it before.
 pub async fn take_relay(ctx: &Ctx, call: &Call, slot: u8, boot: &str) -> Result<(), Refusal> {
+    hold_relay(ctx, call, slot, boot, call.now).await
+}
+
+async fn hold_relay(
+    ctx: &Ctx,
+    call: &Call,
+    slot: u8,
+    boot: &str,
+    since: Timestamp,
+) -> Result<(), Refusal> {
     let until = call.now.plus_ms(RELAY_LEASE_MS);
-    let row = RelayRow { slot, boot: boot.to_owned(), until };
+    let row = RelayRow { slot, boot: boot.to_owned(), since, until };
+    Ok(ctx.store.write(Write::put(&row, When::Always)).await?)
+}
+
+/// Gives a relay's slot up, so that its nodes count as away from now on.
+pub async fn leave_relay(ctx: &Ctx, call: &Call, slot: u8, boot: &str) -> Result<(), Refusal> {
+    let known = ctx.store.get::<RelayRow>(&keys::relay(slot)).await?;
+    let Some(mut row) = known.filter(|relay| relay.boot == boot) else { return Ok(()) };
+    row.until = call.now;
     Ok(ctx.store.write(Write::put(&row, When::Always)).await?)
 }
 
@@ -160,22 +218,39 @@ pub(super) async fn change_node(
     Err(Refusal::Busy)
 }
 
-/// Shows the provider as connected or not; a change that waited for its wallet takes effect.
-async fn show_connected(
-    ctx: &Ctx,
-    call: &Call,
-    id: ProviderId,
-    connected: bool,
-) -> Result<ProviderRow, Refusal> {
+/// Shows the provider as away, unless a socket of it stands. The provider is read before the node: a
+/// socket that comes in between changes the provider, and this write fails.
+async fn show_gone(ctx: &Ctx, call: &Call, id: ProviderId) -> Result<(), Refusal> {
+    for _ in 0..TRIES {
+        let row = ctx.store.get::<ProviderRow>(&keys::provider(id)).await?;
+        let Some(mut row) = row.filter(|row| row.connected) else { return Ok(()) };
+        if let Some(node) = ctx.store.get::<NodeRow>(&keys::node(id)).await?
+            && is_connected(ctx, call, &node).await?
+        {
+            return Ok(());
+        }
+        let read = row.rev;
+        row.rev += 1;
+        row.connected = false;
+        match ctx.store.write(Write::put(&row, When::Rev(read))).await {
+            Ok(()) => return Ok(()),
+            Err(WriteFailed::Condition) => {}
+            Err(other) => return Err(other.into()),
+        }
+    }
+    Err(Refusal::Busy)
+}
+
+/// Shows the provider as connected; a change that waited for its wallet takes effect.
+async fn show_connected(ctx: &Ctx, call: &Call, id: ProviderId) -> Result<ProviderRow, Refusal> {
     for _ in 0..TRIES {
         let row = ctx.store.get::<ProviderRow>(&keys::provider(id)).await?;
         let mut row = row.ok_or(Refusal::NotFound)?;
         let read = row.rev;
         row.rev += 1;
-        row.connected = connected;
+        row.connected = true;
         row.seen = call.now;
-        if connected
-            && let Some(pending) = row.pending.take()
+        if let Some(pending) = row.pending.take()
             && pending.until >= call.now
         {
             row.endpoint = pending.endpoint;

@@ -47,9 +47,18 @@ pub async fn dispatch(ctx: &Ctx, call: &mut Call, hint: &Hint) -> Result<Dispatc
             return wait_or_give_up(ctx, call, job).await;
         }
     }
+    if job.task.failures == 0 && has_waited_too_long(ctx, call, &job) {
+        return wait_or_give_up(ctx, call, job).await;
+    }
+    let mut asked_others = !left.is_empty();
     loop {
         if let Some(node) = claim(ctx, call, &job, &home).await? {
             return lease_to(ctx, call, job, &home, node).await;
+        }
+        if !asked_others && !is_here(ctx, call, &home).await? {
+            asked_others = true;
+            left = others_able(ctx, &job).await?;
+            left.retain(|other| other.provider.id != home.provider.id);
         }
         match pick(&mut left, &job, call) {
             Some(other) => home = other,
@@ -101,9 +110,7 @@ fn pick(left: &mut Vec<Listed>, job: &JobRow, call: &mut Call) -> Option<Listed>
 
 /// Nobody is there: a job that never started may wait, one that failed before may not.
 async fn wait_or_give_up(ctx: &Ctx, call: &Call, mut job: JobRow) -> Result<Dispatched, Refusal> {
-    let accepted = job.payment.as_ref().map_or(job.created, |payment| payment.accepted);
-    let waited = call.now.since_ms(accepted);
-    if job.task.failures == 0 && waited < ctx.platform.wait_max_ms {
+    if job.task.failures == 0 && !has_waited_too_long(ctx, call, &job) {
         return wait(ctx, call, job).await;
     }
     if step(&mut job, Event::NobodyLeft, call.now).is_err() {
@@ -116,6 +123,20 @@ async fn wait_or_give_up(ctx: &Ctx, call: &Call, mut job: JobRow) -> Result<Disp
         ctx.hint(Queue::Payouts, &Hint::about(job.id), 0).await;
     }
     Ok(Dispatched::Nothing)
+}
+
+/// Whether a job that never started has waited for as long as one may.
+fn has_waited_too_long(ctx: &Ctx, call: &Call, job: &JobRow) -> bool {
+    let accepted = job.payment.as_ref().map_or(job.created, |payment| payment.accepted);
+    call.now.since_ms(accepted) >= ctx.platform.wait_max_ms
+}
+
+/// Whether the provider's socket stands, full or not.
+async fn is_here(ctx: &Ctx, call: &Call, home: &Listed) -> Result<bool, Refusal> {
+    match ctx.store.get::<NodeRow>(&keys::node(home.provider.id)).await? {
+        Some(node) => is_connected(ctx, call, &node).await,
+        None => Ok(false),
+    }
 }
 
 /// Has the sweeper look again soon. A chain of hints would grow with every sweep.
@@ -156,10 +177,14 @@ async fn claim(
 /// Frees places whose job moved on without them: a crash between the two writes of a lease, or of
 /// its end, leaves such a place.
 async fn drop_stale_leases(ctx: &Ctx, call: &Call, node: &NodeRow) -> Result<(), Refusal> {
-    for id in node.leases.keys().filter_map(|key| key.parse().ok()) {
+    for (key, epoch) in &node.leases {
+        let Ok(id) = key.parse() else { continue };
         let job = ctx.store.get::<JobRow>(&keys::job(id)).await?;
         let holds = job.is_some_and(|job| {
-            job.state.is_leased() && job.task.lease.is_some_and(|lease| lease.node == node.id)
+            let leased = job.task.lease.is_some_and(|lease| lease.node == node.id);
+            // A claim is entered here before the job knows of it.
+            let claiming = job.state == State::Queued && *epoch > job.task.epoch;
+            (job.state.is_leased() && leased) || claiming
         });
         if !holds {
             lease::release(ctx, call, node.id, id).await;
@@ -185,11 +210,14 @@ async fn lease_to(
     });
     job.provider = home.provider.id;
     if ctx.save(&mut job).await?.is_err() {
-        lease::release(ctx, call, node.id, job.id).await;
+        // Overtaken by the same lease of a doubled hint, the place is rightly taken.
+        if lease::holder(ctx, job.id).await? != Some(node.id) {
+            lease::release(ctx, call, node.id, job.id).await;
+        }
         return Ok(Dispatched::Nothing);
     }
     tracing::info!(job = %job.id, node = %node.id, epoch = job.task.epoch, "Leased a task");
     let relay = node.connection.map_or(0, |connection| connection.relay);
-    ctx.hint(Queue::Relay(relay), &Hint::about(job.id), 0).await;
+    ctx.hint(Queue::Relay(relay), &Hint::to(node.id, job.id), 0).await;
     Ok(Dispatched::Leased(node.id))
 }

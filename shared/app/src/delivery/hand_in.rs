@@ -35,7 +35,16 @@ pub async fn hand_in(
     let text = signing::complete(given.job, &given.render_time);
     let nonce = given.signed.verify(ctx, call, &provider.wallet, text)?;
     let job = ctx.store.get::<JobRow>(&keys::job(given.job)).await?.ok_or(Refusal::NotFound)?;
-    let job = held_lease(ctx, given.provider, job.id, job.task.epoch).await?;
+    let job = match held_lease(ctx, given.provider, job.id, job.task.epoch).await {
+        // Its first answer got lost: it was taken, and by now it may be verified.
+        Err(Refusal::StaleLease) if job.provider == given.provider => {
+            let (key, _) = staged(&job);
+            let mark = keys::object::staged_mark(&key, sha256);
+            let before = ctx.store.objects().head(&mark).await?;
+            return before.map(drop).ok_or(Refusal::StaleLease);
+        }
+        held => held?,
+    };
     if let Some(nonce) = nonce {
         match ctx.store.write(nonce).await {
             Err(WriteFailed::Condition) => return Err(Refusal::Replayed),
@@ -43,12 +52,7 @@ pub async fn hand_in(
         }
     }
     let epoch = job.task.epoch;
-    let (key, kind) = match job.frames().as_slice() {
-        [only] => {
-            (keys::object::staged_frame(job.id, epoch, *only), job.settings.output.content_type())
-        }
-        _ => (keys::object::staged_zip(job.id, epoch), "application/zip"),
-    };
+    let (key, kind) = staged(&job);
     // The name of the bytes stands beside them, so that a repeat can be told from a swap.
     let mark = keys::object::staged_mark(&key, sha256);
     let objects = ctx.store.objects();
@@ -61,8 +65,19 @@ pub async fn hand_in(
         Err(other) => return Err(other.into()),
     }
     let report = Report { epoch, render_ms };
-    ctx.hint(Queue::Verify, &Hint { job: job.id, report: Some(report) }, 0).await;
+    ctx.hint(Queue::Verify, &Hint::reported(job.id, report), 0).await;
     Ok(())
+}
+
+/// Where a delivery under the job's newest lease goes, and what it is.
+fn staged(job: &JobRow) -> (String, &'static str) {
+    let epoch = job.task.epoch;
+    match job.frames().as_slice() {
+        [only] => {
+            (keys::object::staged_frame(job.id, epoch, *only), job.settings.output.content_type())
+        }
+        _ => (keys::object::staged_zip(job.id, epoch), "application/zip"),
+    }
 }
 
 /// A provider gives up. Only a signed word counts at once; a bare one is anybody's, and waits for

@@ -2,7 +2,7 @@
 
 use framefair_domain::id::{JobId, ProviderId};
 use framefair_domain::job::Effect;
-use framefair_store::rows::{JobRow, Lease, OutputFormat};
+use framefair_store::rows::{JobRow, Lease, NodeRow, OutputFormat};
 use framefair_store::{Queue, keys};
 
 use super::connection::change_node;
@@ -54,36 +54,39 @@ pub(crate) async fn held_lease(
 /// Takes the job off the node's hands. Doing it twice changes nothing; a loss of it is mended by
 /// the next dispatch that finds the node full.
 pub async fn release(ctx: &Ctx, call: &Call, node: ProviderId, job: JobId) {
-    if let Err(refusal) = book_attempt(ctx, call, node, job, &[Effect::ReleaseNode]).await {
-        tracing::warn!(%node, %job, %refusal, "A node's lease was not taken off its row");
-    }
+    book_attempt(ctx, call, node, job, &[Effect::ReleaseNode]).await;
 }
 
 /// Carries out what the end of an attempt means for its node, in one write: the lease ends, and
-/// the attempt is counted if it is one that counts. Doing it twice counts once.
+/// the attempt is counted if it is one that counts. Doing it twice counts once. What is lost here
+/// is mended by the next dispatch that finds the node full.
 pub(crate) async fn book_attempt(
     ctx: &Ctx,
     call: &Call,
     node: ProviderId,
     job: JobId,
     effects: &[Effect],
-) -> Result<(), Refusal> {
+) {
     let completed = effects.contains(&Effect::CountSuccess);
     let finished = completed || effects.contains(&Effect::CountFailure);
-    let node = change_node(ctx, call, node, |node| {
+    let booked = change_node(ctx, call, node, |node| {
         if node.leases.remove(&job.to_string()).is_none() {
             return false;
         }
         node.finished += u64::from(finished);
         node.completed += u64::from(completed);
         true
-    })
-    .await?;
-    // The node waits to hear what became of its work.
-    if let Some(connection) = node.and_then(|node| node.connection) {
-        ctx.hint(Queue::Relay(connection.relay), &Hint::about(job), 0).await;
+    });
+    match booked.await {
+        // The node waits to hear what became of its work.
+        Ok(Some(NodeRow { connection: Some(connection), .. })) => {
+            ctx.hint(Queue::Relay(connection.relay), &Hint::to(node, job), 0).await;
+        }
+        Ok(_) => {}
+        Err(refusal) => {
+            tracing::warn!(%node, %job, %refusal, "A node's lease was not taken off its row");
+        }
     }
-    Ok(())
 }
 
 /// The words of the contract.

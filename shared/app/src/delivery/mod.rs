@@ -9,8 +9,10 @@ mod report;
 mod upload;
 
 pub use connection::{
-    Connected, Session, connect, disconnect, is_connected, ready, renew_relay, take_relay,
+    Connected, Session, connect, disconnect, is_connected, leave_relay, ready, renew_relay,
+    take_relay,
 };
+pub(crate) use connection::{absence, look_after_providers};
 pub(crate) use dispatch::others_able;
 pub use dispatch::{Dispatched, dispatch};
 pub use framefair_store::rows::{Connection, ProgressRow};

@@ -14,6 +14,7 @@ use crate::{Call, Ctx, Hint, Refusal, settlement};
 
 /// A node's words are cut to this many characters before a client sees them.
 const ERROR_CHARS_MAX: usize = 500;
+const TRIES: usize = 8;
 
 /// What became of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +53,7 @@ pub async fn done(
     report: Report,
 ) -> Result<Reported, Refusal> {
     held_lease(ctx, session.node, id, report.epoch).await?;
-    ctx.hint(Queue::Verify, &Hint { job: id, report: Some(report) }, 0).await;
+    ctx.hint(Queue::Verify, &Hint::reported(id, report), 0).await;
     Ok(Reported::Verifying)
 }
 
@@ -117,7 +118,8 @@ pub(crate) enum AttemptEnd {
     Released,
 }
 
-/// Ends the current attempt: another one follows, or the refund.
+/// Ends the current attempt: another one follows, or the refund. Somebody else's write in between
+/// (the sweeper's, say) is no reason to lose the report, as long as the lease is the same.
 pub(crate) async fn end_attempt(
     ctx: &Ctx,
     call: &Call,
@@ -126,6 +128,42 @@ pub(crate) async fn end_attempt(
     error: String,
 ) -> Result<Reported, Refusal> {
     let Some(lease) = job.task.lease else { return Err(Refusal::StaleLease) };
+    let (id, epoch) = (job.id, job.task.epoch);
+    let mut tries = TRIES;
+    let effects = loop {
+        let effects = apply(&mut job, lease.node, end, &error, call.now)?;
+        if ctx.save(&mut job).await?.is_ok() {
+            break effects;
+        }
+        tries -= 1;
+        if tries == 0 {
+            return Err(Refusal::Busy);
+        }
+        job = held_lease(ctx, lease.node, id, epoch).await?;
+    };
+    tracing::info!(job = %id, node = %lease.node, ?end, state = ?job.state, "An attempt ended");
+    if job.state.is_final() {
+        ctx.hint(Queue::Payouts, &Hint::about(id), 0).await;
+    } else {
+        let wait_ms = job.task.not_before.map_or(0, |at| at.since_ms(call.now));
+        let wait_s = u32::try_from(wait_ms.div_euclid(1_000)).unwrap_or(0);
+        ctx.hint(Queue::Dispatch, &Hint::about(id), wait_s).await;
+    }
+    book_attempt(ctx, call, lease.node, id, effects).await;
+    Ok(Reported::Recorded)
+}
+
+/// What the end of an attempt makes of the job.
+fn apply(
+    job: &mut JobRow,
+    node: ProviderId,
+    end: AttemptEnd,
+    error: &str,
+    now: Timestamp,
+) -> Result<&'static [job::Effect], Refusal> {
+    if end == AttemptEnd::Rejected && job.state != job::State::Verifying {
+        step(job, Event::Reported, now).map_err(|_| Refusal::StaleLease)?;
+    }
     let retry = job.task.failures < job::RETRIES_MAX;
     let event = match end {
         AttemptEnd::Failed => Event::AttemptFailed { retry },
@@ -133,38 +171,33 @@ pub(crate) async fn end_attempt(
         AttemptEnd::Blamed | AttemptEnd::Released => Event::Released,
         AttemptEnd::SceneFault => Event::SceneFault,
     };
-    let effects = step(&mut job, event, call.now).map_err(|_| Refusal::StaleLease)?;
+    let effects = step(job, event, now).map_err(|_| Refusal::StaleLease)?;
     match end {
         AttemptEnd::Failed | AttemptEnd::Rejected => {
             job.task.failures += 1;
-            job.task.not_before = Some(backoff(call.now, job.task.failures));
-            remember(&mut job, lease.node);
+            job.task.not_before = Some(backoff(now, job.task.failures));
+            remember(job, node);
         }
         AttemptEnd::Blamed => {
-            job.task.blamed_by = Some(lease.node);
-            remember(&mut job, lease.node);
+            job.task.blamed_by = Some(node);
+            remember(job, node);
         }
-        // A node that always declines must not spin us.
-        AttemptEnd::Released => job.task.not_before = Some(call.now.plus_ms(2 * SECOND_MS)),
+        // A node that always declines must neither spin us nor keep the job for ever.
+        AttemptEnd::Released => {
+            job.task.declines += 1;
+            let wait_s = 2_i64 << job.task.declines.min(6);
+            job.task.not_before = Some(now.plus_ms(wait_s * SECOND_MS));
+            if job.task.declines > 1 {
+                remember(job, node);
+            }
+        }
         AttemptEnd::SceneFault => {}
     }
     if effects.contains(&job::Effect::Refund) {
-        job.error = Some(error);
-        settlement::plan_refund(&mut job)?;
+        job.error = Some(error.to_owned());
+        settlement::plan_refund(job)?;
     }
-    if ctx.save(&mut job).await?.is_err() {
-        return Err(Refusal::StaleLease);
-    }
-    tracing::info!(job = %job.id, node = %lease.node, ?end, state = ?job.state, "An attempt ended");
-    book_attempt(ctx, call, lease.node, job.id, effects).await?;
-    if job.state.is_final() {
-        ctx.hint(Queue::Payouts, &Hint::about(job.id), 0).await;
-    } else {
-        let wait_ms = job.task.not_before.map_or(0, |at| at.since_ms(call.now));
-        let wait_s = u32::try_from(wait_ms.div_euclid(1_000)).unwrap_or(0);
-        ctx.hint(Queue::Dispatch, &Hint::about(job.id), wait_s).await;
-    }
-    Ok(Reported::Recorded)
+    Ok(effects)
 }
 
 fn remember(job: &mut JobRow, node: ProviderId) {

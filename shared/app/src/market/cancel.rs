@@ -3,11 +3,14 @@
 use framefair_domain::id::JobId;
 use framefair_domain::job::{Effect, Event, State};
 use framefair_domain::signing::{self, Once, SignatureRefused};
+use framefair_domain::time::SECOND_MS;
 use framefair_store::rows::JobRow;
 use framefair_store::{Queue, TransactFailed, keys};
 
 use crate::write::{replace, step};
 use crate::{Call, Ctx, Hint, Refusal, delivery, provider, settlement};
+
+const BEGUN_AFTER_MS: i64 = 2 * SECOND_MS;
 
 #[derive(Debug)]
 pub struct Cancel {
@@ -29,7 +32,9 @@ pub async fn cancel(ctx: &Ctx, call: &mut Call, cancel: Cancel) -> Result<JobRow
     if !cancel.once.is_fresh(call.now) {
         return Err(SignatureRefused::Stale.into());
     }
-    if rendering || job.state.is_final() {
+    // A node that has had the lease for a moment is at work, whether it has said so or not.
+    let begun = job.task.lease.is_some_and(|lease| call.now.since_ms(lease.since) > BEGUN_AFTER_MS);
+    if rendering || begun || job.state.is_final() {
         return Err(Refusal::NotReady(
             "Job can no longer be cancelled: it is being rendered".into(),
         ));

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use framefair_chain::Commitment;
+use framefair_chain::{ChainError, Commitment, UNSUPPORTED_VERSION};
 use framefair_domain::id::JobId;
 use framefair_domain::job::{Event, State};
 use framefair_domain::payment::{self, Facts};
@@ -14,7 +14,7 @@ use framefair_store::{Queue, TransactFailed, When, Write, keys};
 
 use crate::statistics::Count;
 use crate::write::{replace, step};
-use crate::{Call, Ctx, Hint, Refusal};
+use crate::{Call, Ctx, Hint, Refusal, watch};
 
 /// Looks for a payment that is not yet visible: three in six seconds.
 const LOOKS: [Duration; 3] =
@@ -64,8 +64,18 @@ async fn look(
     let looks = if live { LOOKS.len() } else { 1 };
     for wait in &LOOKS[..looks] {
         tokio::time::sleep(*wait).await;
-        if let Some(facts) = ctx.chain.facts(signature, Commitment::Confirmed).await? {
-            return Ok(facts);
+        match ctx.chain.facts(signature, Commitment::Confirmed).await {
+            // It would be the same at every further look.
+            Err(ChainError::Rpc { code: UNSUPPORTED_VERSION, .. }) => {
+                return Err(Refusal::invalid(
+                    "a payment is a legacy or a version 0 transaction; this one is newer",
+                ));
+            }
+            facts => {
+                if let Some(facts) = facts? {
+                    return Ok(facts);
+                }
+            }
         }
     }
     Err(Refusal::PaymentUnseen)
@@ -79,12 +89,14 @@ pub(crate) async fn accept(
     facts: &Facts,
 ) -> Result<Paid, Refusal> {
     let accepted = payment::check(facts, &job.terms())?;
+    // What else came in with it is excess, too: one transaction is one entry of the books.
+    let lamports = watch::gained(ctx, facts).unwrap_or(accepted.paid);
     step(&mut job, Event::Paid, call.now)
         .map_err(|_| Refusal::NotPayable("this job does not await payment any more".into()))?;
     job.payment = Some(Payment {
         signature: facts.signature,
         slot: facts.slot,
-        lamports: accepted.paid,
+        lamports,
         accepted: call.now,
     });
     job.inflow = Inflow::Confirmed;
@@ -93,7 +105,7 @@ pub(crate) async fn accept(
         kind: Inbound::Payment,
         job: Some(job.id),
         slot: facts.slot,
-        lamports: accepted.paid,
+        lamports,
     };
     let id = job.id;
     match ctx.store.transact(vec![Write::put(&claim, When::Absent), replace(&mut job)]).await {
@@ -103,9 +115,9 @@ pub(crate) async fn accept(
         }
         Err(other) => return Err(other.into()),
     }
-    tracing::info!(job = %id, signature = %facts.signature, lamports = accepted.paid.0, "Accepted a payment");
+    tracing::info!(job = %id, signature = %facts.signature, lamports = lamports.0, "Accepted a payment");
     ctx.hint(Queue::Dispatch, &Hint::about(id), 0).await;
-    let lamports = i64::try_from(accepted.paid.0).unwrap_or(i64::MAX);
+    let lamports = i64::try_from(lamports.0).unwrap_or(i64::MAX);
     ctx.count(Some(id), Count { jobs: 1, lamports, ..Count::default() }).await;
     Ok(Paid { job })
 }

@@ -9,7 +9,7 @@ use framefair_domain::money::Lamports;
 use framefair_domain::quote::{self, Breakdown, QUOTE_TTL_MS};
 use framefair_domain::scheduling::{Candidate, Need, choose};
 use framefair_domain::settlement::{Inflow, Outflow};
-use framefair_domain::time::Timestamp;
+use framefair_domain::time::{MINUTE_MS, Timestamp};
 use framefair_domain::wallet::Wallet;
 use framefair_store::rows::{JobRow, OutputFormat, ProviderRow, SceneRow, Settings, Status, Task};
 use framefair_store::{When, Write, keys};
@@ -50,6 +50,8 @@ pub struct WantedSettings {
     pub output: OutputFormat,
 }
 
+/// When the sweeper looks at a new job for the first time.
+const FIRST_LOOK_MS: i64 = MINUTE_MS;
 const RESOLUTION_DEFAULT: (u32, u32) = (1920, 1080);
 
 /// There is no free job on the market: the good answer is a price.
@@ -78,6 +80,10 @@ pub async fn request(ctx: &Ctx, call: &mut Call, submission: Submission) -> Resu
     let file_start = seen.frames.as_ref().map_or(1, |frames| frames.start);
     let frames = settings.frames.unwrap_or(FrameRange::single(file_start));
     let blender = seen.blender.as_ref().map(|version| (version.major, version.minor));
+    let within = |range: &framefair_blend::FrameRange| {
+        range.start <= frames.start && frames.end <= range.end
+    };
+    let moves = seen.animated && frames.count() > 1 && seen.frames.as_ref().is_some_and(within);
     let need = Need {
         format: seen.format.to_string(),
         blender,
@@ -116,6 +122,7 @@ pub async fn request(ctx: &Ctx, call: &mut Call, submission: Submission) -> Resu
             engine: settings.engine,
             samples: settings.samples,
             output: settings.output,
+            moves,
         },
         price,
         payment: None,
@@ -128,7 +135,9 @@ pub async fn request(ctx: &Ctx, call: &mut Call, submission: Submission) -> Resu
         outflow: Outflow::Nothing,
         plan: None,
         out_tx: None,
-        due: Some(expires),
+        excess_held: false,
+        // Soon, in case a hint is lost; a small job is done by then.
+        due: Some(call.now.plus_ms(FIRST_LOOK_MS)),
     };
     // The scene first: a job without its scene could be paid for and never rendered.
     ctx.store

@@ -30,6 +30,10 @@ impl Signed {
                 "this hub takes signatures with timestamp and nonce only; add both and sign the text followed by :{timestamp}:{nonce}",
             ));
         }
+        // A single-use signature must not pass again as a short one over a longer text.
+        if self.once.is_none() && signing::ends_like_once(&short) {
+            return Err(SignatureRefused::Mismatch.into());
+        }
         let text = signing::text(short, self.once.as_ref());
         signing::verify(wallet, text.as_bytes(), &self.signature)?;
         let Some(once) = &self.once else { return Ok(None) };

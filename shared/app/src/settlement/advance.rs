@@ -1,21 +1,18 @@
 //! One step of one settlement: look at what is true on chain and in the table, and do what follows.
 //! Safe to run twice, at once, and after a crash at any point.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use framefair_chain::{Commitment, Fate, RENT_EXEMPT_MIN, Sent, Signer, check_out, memo_out};
+use framefair_chain::{Commitment, Fate, Sent, Signer};
 use framefair_domain::id::JobId;
 use framefair_domain::job::Event as JobEvent;
-use framefair_domain::money::Lamports;
-use framefair_domain::settlement::{Event, Inflow, Outflow, Plan, next};
-use framefair_domain::time::{MINUTE_MS, SECOND_MS};
-use framefair_domain::wallet::{TxSignature, Wallet};
-use framefair_store::rows::{JobRow, OutflowRow, Payment, SignedOutRow};
-use framefair_store::{TransactFailed, When, Write, WriteFailed, keys};
+use framefair_domain::payment::{PaymentRefused, check};
+use framefair_domain::settlement::{Inflow, Outflow};
+use framefair_domain::time::SECOND_MS;
+use framefair_store::rows::{Inbound, InflowRow, JobRow, Payment, SignedOutRow};
+use framefair_store::{When, Write, keys};
 
-use crate::statistics::Count;
-use crate::write::{replace, step};
-use crate::{Broken, Call, Ctx, Refusal, delivery, sweep};
+use super::out;
+use crate::write::step;
+use crate::{Call, Ctx, Refusal, delivery, watch};
 
 /// The keys that may move money out. Held by the payouts worker alone.
 #[derive(Debug)]
@@ -32,10 +29,7 @@ pub enum Advanced {
     Later(i64),
 }
 
-const SOON: Advanced = Advanced::Later(2 * SECOND_MS);
-const WHEN_RPC_IS_BACK_MS: i64 = 10 * SECOND_MS;
-/// A payout too small to open its owner's wallet waits this long between looks.
-const WHEN_WALLET_IS_OPEN_MS: i64 = 10 * MINUTE_MS;
+pub(super) const SOON: Advanced = Advanced::Later(2 * SECOND_MS);
 /// A payment that is gone for this many finalized slots can never come back: its blockhash was
 /// valid for 150 blocks, and this leaves room for skipped slots.
 const VANISHED_AFTER_SLOTS: u64 = 600;
@@ -51,9 +45,16 @@ pub async fn advance(
     if matches!(job.outflow, Outflow::Settled | Outflow::Parked) {
         return Ok(Advanced::Nothing);
     }
+    // Money has left already, so the payment was final when it did.
+    if job.inflow == Inflow::Confirmed && !signed.is_empty() {
+        job.inflow = Inflow::Final;
+    }
     if job.inflow == Inflow::Confirmed {
         match finality(ctx, &job, &payment).await? {
-            Finality::Final => job.inflow = Inflow::Final,
+            Finality::Final { slot } => {
+                job.inflow = Inflow::Final;
+                rebook(ctx, &mut job, slot).await?;
+            }
             Finality::NotYet => return Ok(SOON),
             Finality::Vanished => return revert(ctx, call, job).await,
         }
@@ -62,12 +63,12 @@ pub async fn advance(
         return Ok(Advanced::Nothing);
     };
     if plan.legs.is_empty() {
-        return settled(ctx, call, job, &plan, None).await;
+        return out::close(ctx, call, job, Outflow::Settled).await;
     }
-    let Some(last) = signed.last() else {
-        return sign(ctx, call, &job, &plan, signers, 0).await;
-    };
-    follow(ctx, call, job, &plan, signers, last).await
+    match signed.last() {
+        None => out::sign(ctx, call, job, &plan, signers, 0).await,
+        Some(last) => out::follow(ctx, call, job, &plan, signers, last).await,
+    }
 }
 
 async fn read(ctx: &Ctx, id: JobId) -> Result<(JobRow, Vec<SignedOutRow>), Refusal> {
@@ -84,7 +85,7 @@ async fn read(ctx: &Ctx, id: JobId) -> Result<(JobRow, Vec<SignedOutRow>), Refus
 }
 
 enum Finality {
-    Final,
+    Final { slot: u64 },
     NotYet,
     Vanished,
 }
@@ -95,17 +96,44 @@ async fn finality(ctx: &Ctx, job: &JobRow, payment: &Payment) -> Result<Finality
         ctx.chain.facts(&payment.signature, Commitment::Finalized),
     )?;
     if let Some(facts) = facts {
-        // A fork may have landed it again elsewhere; what counts is what is final.
-        let paid = framefair_domain::payment::check(&facts, &job.terms());
-        let same = paid.is_ok_and(|accepted| accepted.paid == payment.lamports);
-        return Ok(if same { Finality::Final } else { Finality::Vanished });
+        // A fork may have landed it again elsewhere; what counts is what is final. That it came
+        // in time was settled when it was accepted.
+        let checked = check(&facts, &job.terms());
+        let pays = matches!(checked, Ok(_) | Err(PaymentRefused::OutsideWindow));
+        let same = pays && watch::gained(ctx, &facts) == Some(payment.lamports);
+        return Ok(if same { Finality::Final { slot: facts.slot } } else { Finality::Vanished });
     }
     if finalized_slot <= payment.slot.saturating_add(VANISHED_AFTER_SLOTS) {
         return Ok(Finality::NotYet);
     }
-    // Gone from the finalized view, and also not on its way back in.
-    let confirmed = ctx.chain.facts(&payment.signature, Commitment::Confirmed).await?;
-    Ok(if confirmed.is_none() { Finality::Vanished } else { Finality::NotYet })
+    // One node's silence proves nothing: it must show that it remembers that time.
+    let sent = Sent {
+        signature: payment.signature,
+        last_valid_block_height: 0,
+        min_slot: payment.slot,
+        memo: String::new(),
+    };
+    match ctx.chain.fate(&sent, &ctx.platform.escrow).await? {
+        Fate::Expired | Fate::FailedOnChain { .. } => Ok(Finality::Vanished),
+        _ => Ok(Finality::NotYet),
+    }
+}
+
+/// A fork may have landed the payment in another block than the one that was seen first.
+async fn rebook(ctx: &Ctx, job: &mut JobRow, slot: u64) -> Result<(), Refusal> {
+    let id = job.id;
+    let Some(payment) = job.payment.as_mut().filter(|payment| payment.slot != slot) else {
+        return Ok(());
+    };
+    payment.slot = slot;
+    let entry = InflowRow {
+        signature: payment.signature,
+        kind: Inbound::Payment,
+        job: Some(id),
+        slot,
+        lamports: payment.lamports,
+    };
+    Ok(ctx.store.write(Write::put(&entry, When::Present)).await?)
 }
 
 /// The payment is gone: work stops, nobody is paid, nothing is refunded. A job that was completed
@@ -126,158 +154,4 @@ async fn revert(ctx: &Ctx, call: &Call, mut job: JobRow) -> Result<Advanced, Ref
         delivery::release(ctx, call, lease.node, job.id).await;
     }
     Ok(Advanced::Nothing)
-}
-
-/// Signs transaction `after + 1` and stores it; whoever stores first wins, and what is stored is
-/// what is sent.
-async fn sign(
-    ctx: &Ctx,
-    call: &Call,
-    job: &JobRow,
-    plan: &Plan,
-    signers: &Signers,
-    after: u32,
-) -> Result<Advanced, Refusal> {
-    if next(job.inflow, Outflow::Owed, after, Event::Sign).is_err() {
-        return park(ctx, job.clone(), "too many attempts to pay out").await;
-    }
-    if opens_a_wallet_too_small(ctx, plan).await? {
-        return put_off(ctx, call, job.clone(), WHEN_WALLET_IS_OPEN_MS).await;
-    }
-    let legs = legs(plan);
-    let n = after + 1;
-    let order = framefair_chain::Order { settlement: job.id, attempt: n, legs: &legs };
-    let out = ctx.chain.sign_out(&order, &signers.escrow, &signers.gas).await?;
-    let row = SignedOutRow {
-        job: job.id,
-        n,
-        signature: out.signature,
-        bytes: BASE64.encode(&out.bytes),
-        last_valid: out.last_valid_block_height,
-        min_slot: out.min_slot,
-    };
-    match ctx.store.write(Write::put(&row, When::Absent)).await {
-        Ok(()) | Err(WriteFailed::Condition) => {}
-        Err(other) => return Err(other.into()),
-    }
-    let stored = ctx.store.get::<SignedOutRow>(&keys::signed_out(job.id, n)).await?;
-    let stored = stored.ok_or_else(|| Broken(format!("a stored payout of {} is gone", job.id)))?;
-    send(ctx, &stored, plan, signers).await?;
-    Ok(SOON)
-}
-
-async fn send(
-    ctx: &Ctx,
-    stored: &SignedOutRow,
-    plan: &Plan,
-    signers: &Signers,
-) -> Result<(), Refusal> {
-    let bytes = BASE64.decode(&stored.bytes).map_err(|e| Broken(e.to_string()))?;
-    let legs = legs(plan);
-    let order = framefair_chain::Order { settlement: stored.job, attempt: stored.n, legs: &legs };
-    check_out(&bytes, &order, &signers.escrow.wallet(), &signers.gas.wallet())
-        .map_err(|refused| Broken(format!("a stored payout of {}: {refused}", stored.job)))?;
-    if let Err(error) = ctx.chain.send(&bytes).await {
-        tracing::debug!(job = %stored.job, n = stored.n, %error, "Sending said no, which means nothing");
-    }
-    Ok(())
-}
-
-/// Follows the last stored transaction to its end.
-async fn follow(
-    ctx: &Ctx,
-    call: &Call,
-    job: JobRow,
-    plan: &Plan,
-    signers: &Signers,
-    last: &SignedOutRow,
-) -> Result<Advanced, Refusal> {
-    let sent = Sent {
-        signature: last.signature,
-        last_valid_block_height: last.last_valid,
-        min_slot: last.min_slot,
-        memo: memo_out(job.id, last.n),
-    };
-    match ctx.chain.fate(&sent, &signers.escrow.wallet()).await? {
-        Fate::Unseen => {
-            send(ctx, last, plan, signers).await?;
-            Ok(SOON)
-        }
-        Fate::Processing | Fate::Confirmed { .. } => Ok(SOON),
-        Fate::Finalized { slot } => {
-            settled(ctx, call, job, plan, Some((last.n, last.signature, slot))).await
-        }
-        Fate::FailedOnChain { error, .. } => {
-            tracing::error!(job = %job.id, n = last.n, error, "A payout failed on chain");
-            sign(ctx, call, &job, plan, signers, last.n).await
-        }
-        Fate::Expired => {
-            tracing::warn!(job = %job.id, n = last.n, "A payout expired and is signed anew");
-            sign(ctx, call, &job, plan, signers, last.n).await
-        }
-        Fate::Unknowable(why) => {
-            tracing::warn!(job = %job.id, n = last.n, why, "The fate of a payout cannot be known yet");
-            put_off(ctx, call, job, WHEN_RPC_IS_BACK_MS).await
-        }
-    }
-}
-
-/// The end: the ledger entry and the job in one write, and the job needs no more attention.
-async fn settled(
-    ctx: &Ctx,
-    call: &Call,
-    mut job: JobRow,
-    plan: &Plan,
-    out: Option<(u32, TxSignature, u64)>,
-) -> Result<Advanced, Refusal> {
-    job.outflow = Outflow::Settled;
-    job.due = None;
-    let mut writes = Vec::new();
-    if let Some((n, signature, slot)) = out {
-        job.out_tx = Some(signature);
-        let entry = OutflowRow { signature, job: job.id, n, slot, lamports: plan.sent() };
-        writes.push(Write::put(&entry, When::Absent));
-    }
-    writes.push(replace(&mut job));
-    match ctx.store.transact(writes).await {
-        Ok(()) => {}
-        Err(TransactFailed::Conditions(_)) => return Ok(SOON),
-        Err(other) => return Err(other.into()),
-    }
-    tracing::info!(job = %job.id, lamports = plan.sent().0, at = call.now.0, "Settled a job");
-    let refunded: u64 =
-        plan.legs.iter().filter(|leg| leg.to == job.client).map(|leg| leg.lamports.0).sum();
-    let lamports = -i64::try_from(refunded).unwrap_or(0);
-    if lamports != 0 {
-        ctx.count(Some(job.id), Count { lamports, ..Count::default() }).await;
-    }
-    Ok(Advanced::Nothing)
-}
-
-/// Has the sweeper come back later.
-async fn put_off(ctx: &Ctx, call: &Call, job: JobRow, ms: i64) -> Result<Advanced, Refusal> {
-    sweep::redate(ctx, job, call.now.plus_ms(ms)).await?;
-    Ok(Advanced::Nothing)
-}
-
-async fn park(ctx: &Ctx, mut job: JobRow, why: &str) -> Result<Advanced, Refusal> {
-    tracing::error!(job = %job.id, why, "A settlement is parked for an operator");
-    job.outflow = Outflow::Parked;
-    let _ = ctx.save(&mut job).await?;
-    Ok(Advanced::Nothing)
-}
-
-/// A transfer that leaves a new wallet under the rent-exempt minimum fails the whole transaction.
-async fn opens_a_wallet_too_small(ctx: &Ctx, plan: &Plan) -> Result<bool, Refusal> {
-    for leg in plan.legs.iter().filter(|leg| leg.lamports < Lamports(RENT_EXEMPT_MIN)) {
-        let has = ctx.chain.balance(&leg.to, Commitment::Finalized).await?;
-        if has.0.saturating_add(leg.lamports.0) < RENT_EXEMPT_MIN {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-fn legs(plan: &Plan) -> Vec<(Wallet, Lamports)> {
-    plan.legs.iter().map(|leg| (leg.to, leg.lamports)).collect()
 }

@@ -1,13 +1,15 @@
 //! Transactions on a live chain that look like a payment of a quote and are none. Each is refused
 //! for its own reason, moves no job and claims nothing.
 
-use framefair_app::market::{self, Quote};
-use framefair_app::{JobState, Refusal};
+use base64::Engine;
+use framefair_app::market::{self, Offer, Quote};
+use framefair_app::{Call, JobState, Refusal, sweep};
 use framefair_domain::id::JobId;
 use framefair_domain::money::{LAMPORTS_PER_SOL, Lamports};
 use framefair_domain::payment::PaymentRefused;
 use framefair_domain::wallet::TxSignature;
 use serde_json::json;
+use sha2::Digest;
 use solana_address::Address;
 use solana_instruction::{AccountMeta, Instruction};
 
@@ -37,16 +39,18 @@ macro_rules! refuses {
     };
 }
 
+pub(crate) use refuses;
+
 /// A world with an open quote of its client, and the legs of its honest payment.
-struct Scene {
-    world: World,
-    client: Party,
-    quote: Quote,
-    pay: Instruction,
+pub(crate) struct Scene {
+    pub(crate) world: World,
+    pub(crate) client: Party,
+    pub(crate) quote: Quote,
+    pub(crate) pay: Instruction,
 }
 
 impl Scene {
-    async fn new() -> Scene {
+    pub(crate) async fn new() -> Scene {
         let world = World::new().await;
         let client = world.client(1).await;
         let quote = world.quote(&client).await;
@@ -55,12 +59,12 @@ impl Scene {
         Scene { world, client, quote, pay }
     }
 
-    async fn sent(&self, instructions: &[Instruction]) -> TxSignature {
+    pub(crate) async fn sent(&self, instructions: &[Instruction]) -> TxSignature {
         self.world.transact(instructions, &[&self.client]).await
     }
 
     /// Nothing so far has harmed the quote: its honest payment is taken.
-    async fn still_payable(&self) {
+    pub(crate) async fn still_payable(&self) {
         let paid = self.sent(&[self.pay.clone(), memo(&self.quote.memo)]).await;
         let paid = self.world.pay(self.quote.job, &paid).await.unwrap();
         assert_eq!(paid.job.state, JobState::Queued);
@@ -124,12 +128,24 @@ async fn money_that_does_not_come_from_the_client_to_escrow_pays_nothing() {
 
     let to_itself = transfer(&from, &from, PRICE);
     let signature = scene.sent(&[to_itself, said.clone()]).await;
-    refuses!(world, quote, signature, Refusal::Payment(PaymentRefused::WrongRecipient), "to itself");
+    refuses!(
+        world,
+        quote,
+        signature,
+        Refusal::Payment(PaymentRefused::WrongRecipient),
+        "to itself"
+    );
 
     let friends = transfer(&friend.wallet(), &escrow, PRICE);
     let both = [client, &friend];
     let signature = world.transact(&[friends.clone(), said.clone()], &both).await;
-    refuses!(world, quote, signature, Refusal::Payment(PaymentRefused::WrongPayer), "fee payer only");
+    refuses!(
+        world,
+        quote,
+        signature,
+        Refusal::Payment(PaymentRefused::WrongPayer),
+        "fee payer only"
+    );
 
     let signature = world.transact(&[friends, said.clone()], &[&friend]).await;
     refuses!(world, quote, signature, Refusal::Payment(PaymentRefused::WrongPayer), "a stranger");
@@ -138,7 +154,9 @@ async fn money_that_does_not_come_from_the_client_to_escrow_pays_nothing() {
     let halves = [half(client), half(&friend), said.clone()];
     let signature = world.transact(&halves, &both).await;
     refuses!(
-        world, quote, signature,
+        world,
+        quote,
+        signature,
         Refusal::Payment(PaymentRefused::Underpaid { paid: Lamports(2_625_000), .. }),
         "a friend's half"
     );
@@ -146,7 +164,9 @@ async fn money_that_does_not_come_from_the_client_to_escrow_pays_nothing() {
     let short = transfer(&from, &escrow, PRICE - 1);
     let signature = scene.sent(&[short, said.clone()]).await;
     refuses!(
-        world, quote, signature,
+        world,
+        quote,
+        signature,
         Refusal::Payment(PaymentRefused::Underpaid { paid: Lamports(5_249_999), .. }),
         "a lamport short"
     );
@@ -155,7 +175,9 @@ async fn money_that_does_not_come_from_the_client_to_escrow_pays_nothing() {
     let out_and_in = [scene.pay.clone(), back, said.clone()];
     let signature = world.transact(&out_and_in, &[client, &world.escrow]).await;
     refuses!(
-        world, quote, signature,
+        world,
+        quote,
+        signature,
         Refusal::Payment(PaymentRefused::Underpaid { paid: Lamports(0), .. }),
         "sent back in the same transaction"
     );
@@ -235,27 +257,93 @@ async fn what_raises_escrows_balance_otherwise_than_by_a_transfer_pays_nothing()
 
 #[tokio::test]
 async fn a_payment_counts_only_within_its_quotes_time() {
-    let scene = Scene::new().await;
-    let (world, client) = (&scene.world, &scene.client);
-    let from = client.wallet();
-    // Whoever guesses a job's name pays before it was quoted.
-    let mut later = world.call();
-    later.now = later.now.plus_ms(300_000);
-    let born = later.now;
-    let (again, mut guess) = (world.call(), later);
-    let early = JobId::new(born, guess.entropy());
-    drop(again);
-    let legs = [transfer(&from, &scene.quote.pay_to, PRICE), memo(&format!("rayment:{early}"))];
-    let signature = scene.sent(&legs).await;
+    let world = World::new().await;
+    let client = world.client(1).await;
+    // Whoever guesses the name of a job pays before it is quoted.
+    let (seed, born) = ([9; 32], world.now().plus_ms(300_000));
+    let early = JobId::new(born, Call::new(born, seed).entropy());
+    let escrow = world.signers.escrow.wallet();
+    let legs = [transfer(&client.wallet(), &escrow, PRICE), memo(&format!("rayment:{early}"))];
+    let before = world.transact(&legs, &[&client]).await;
     world.later(300).await;
-    let submission = world.submission(&from).await;
-    let mut same = world.call_seeded(born, 1);
-    let framefair_app::market::Offer::PaymentDue(quote) =
-        market::request(&world.ctx, &mut same, submission).await.unwrap();
-    let _ = (quote, signature, early);
+    let submission = world.submission(&client.wallet()).await;
+    let offer = market::request(&world.ctx, &mut Call::new(born, seed), submission).await;
+    let Offer::PaymentDue(quote) = offer.unwrap();
+    assert_eq!(quote.job, early, "the guess was right");
+    let outside = "paid before the quote";
+    refuses!(&world, &quote, before, Refusal::Payment(PaymentRefused::OutsideWindow), outside);
+
+    let in_grace = world.quote(&client).await;
+    world.later(15 * 60 + 100).await;
+    let at_last = world.transfer(&client, &in_grace, PRICE).await;
+    world.pay(in_grace.job, &at_last).await.unwrap();
+    world.later(30).await;
+    let after = world.transfer(&client, &quote, PRICE).await;
+    let outside = "paid 130 s after the quote";
+    refuses!(&world, &quote, after, Refusal::Payment(PaymentRefused::OutsideWindow), outside);
+    let audit = world.balanced().await;
+    assert_eq!(audit.strays_in, i128::from(2 * PRICE), "both are booked, to be given back");
+}
+
+#[tokio::test]
+async fn a_quote_that_is_over_or_was_never_given_takes_no_payment() {
+    let world = World::new().await;
+    let client = world.client(1).await;
+    let cancelled = world.quote(&client).await;
+    let paid_late = world.transfer(&client, &cancelled, PRICE).await;
+    world.cancel(&client, cancelled.job).await.unwrap();
+    refuses!(&world, &cancelled, paid_late, Refusal::NotPayable(_), "a cancelled job");
+
+    let expired = world.quote(&client).await;
+    world.later(15 * 60 + 121).await;
+    world.finalize().await;
+    sweep::sweep(&world.ctx, &mut world.call(), sweep::Reach::Due).await.unwrap();
+    assert_eq!(world.job(expired.job).await.state, JobState::Cancelled);
+    let paid_late = world.transfer(&client, &expired, PRICE).await;
+    refuses!(&world, &expired, paid_late, Refusal::NotPayable(_), "an expired quote");
+
+    let nowhere = JobId::new(world.now(), [1; 10]);
+    let signature = paid_late.to_string();
+    let answer = market::pay(&world.ctx, &mut world.call(), nowhere, &signature).await;
+    assert!(matches!(answer, Err(Refusal::NotFound)), "{answer:?}");
+
+    let submission = world.submission(&world.signers.escrow.wallet()).await;
+    let answer = market::request(&world.ctx, &mut world.call(), submission).await;
+    assert!(matches!(answer, Err(Refusal::Invalid(_))), "escrow as client: {answer:?}");
+    world.balanced().await;
+}
+
+#[tokio::test]
+async fn a_payment_in_parts_and_with_a_gift_beside_it_is_taken_whole_and_settled_whole() {
+    let scene = Scene::new().await;
+    let (world, quote, client) = (&scene.world, &scene.quote, &scene.client);
+    let friend = world.client(2).await;
+    let leg = |who: &Party, lamports| transfer(&who.wallet(), &quote.pay_to, lamports);
+    let legs = [
+        leg(client, PRICE - 1),
+        leg(client, 1),
+        // Nothing asks for this one; it must not unbalance the books for ever.
+        leg(&friend, 7_000),
+        memo(&quote.memo),
+    ];
+    let signature = world.transact(&legs, &[client, &friend]).await;
+    world.pay(quote.job, &signature).await.unwrap();
+    world.balanced().await;
+    world.complete(quote.job).await;
+    world.settle(quote.job).await;
+    let audit = world.balanced().await;
+    assert_eq!(audit.fees, i128::from(PRICE - crate::world::BASE), "{audit}");
+}
+
+/// The address that the System program derives from a key and a text.
+fn derived(base: &Address, seed: &str) -> Address {
+    let mut hash = sha2::Sha256::new();
+    hash.update(base.as_ref());
+    hash.update(seed);
+    hash.update([0; 32]);
+    Address::from(<[u8; 32]>::from(hash.finalize()))
 }
 
 fn base64(bytes: &[u8]) -> String {
-    use ::base64::Engine;
-    ::base64::engine::general_purpose::STANDARD.encode(bytes)
+    base64::engine::general_purpose::STANDARD.encode(bytes)
 }

@@ -51,6 +51,9 @@ pub struct JobRow {
     /// The transaction that settled it.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "compact::option")]
     pub out_tx: Option<TxSignature>,
+    /// The excess stayed behind when it was settled.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub excess_held: bool,
     /// When the sweeper looks at it next; none once nothing is left to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<Timestamp>,
@@ -89,6 +92,9 @@ pub struct Settings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub samples: Option<u32>,
     pub output: OutputFormat,
+    /// The file has keyframes and these frames are several of its own: they cannot all be alike.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub moves: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,6 +114,9 @@ pub struct Task {
     pub lease: Option<Lease>,
     /// Failed attempts so far; the retry budget.
     pub failures: u32,
+    /// How often a node gave it back unbegun.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub declines: u32,
     /// Who failed it, oldest first; the next attempt goes to somebody else.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failed_by: Vec<ProviderId>,
@@ -133,7 +142,7 @@ pub struct Lease {
 pub struct Delivered {
     pub bytes: u64,
     pub render_ms: u64,
-    /// SHA-256 of the decoded pixels of a single frame, lower-case hex; of several, see `FramesRow`.
+    /// SHA-256 of the decoded pixels of a single frame, lower-case hex; several lie in an object beside the result.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "compact::option")]
     pub pixels: Option<String>,
 }
@@ -222,6 +231,10 @@ impl JobRow {
     }
 }
 
+fn is_zero(n: &u32) -> bool {
+    *n == 0
+}
+
 impl Entity for JobRow {
     fn key(&self) -> Key {
         keys::job(self.id)
@@ -249,27 +262,5 @@ pub struct ProgressRow {
 impl Entity for ProgressRow {
     fn key(&self) -> Key {
         keys::progress(self.job)
-    }
-}
-
-/// The decoded pixels of each delivered frame, so that anyone can compare later.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FramesRow {
-    pub job: JobId,
-    pub epoch: u32,
-    pub frames: Vec<FrameRow>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FrameRow {
-    pub frame: i32,
-    /// SHA-256 of the decoded pixels, lower-case hex.
-    pub pixels: String,
-    pub bytes: u64,
-}
-
-impl Entity for FramesRow {
-    fn key(&self) -> Key {
-        keys::frames(self.job)
     }
 }

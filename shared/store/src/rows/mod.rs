@@ -8,8 +8,7 @@ mod provider;
 mod statistics;
 
 pub use job::{
-    Delivered, FrameRow, FramesRow, JobRow, Lease, OutputFormat, Payment, ProgressRow, SceneRow,
-    Settings, Task,
+    Delivered, JobRow, Lease, OutputFormat, Payment, ProgressRow, SceneRow, Settings, Task,
 };
 pub use money::{CursorRow, Inbound, InflowRow, OutflowRow, SignedOutRow};
 pub use node::{Connection, NodeRow, RelayRow};

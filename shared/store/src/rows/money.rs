@@ -58,8 +58,12 @@ pub struct SignedOutRow {
     pub job: JobId,
     pub n: u32,
     pub signature: TxSignature,
-    /// Base64 of the wire form.
-    pub bytes: String,
+    /// The wire form.
+    #[serde(with = "serde_bytes")]
+    pub bytes: Vec<u8>,
+    /// The client's excess is not in it: its wallet could not take so little.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub excess_held: bool,
     pub last_valid: u64,
     pub min_slot: u64,
 }

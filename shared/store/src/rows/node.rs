@@ -51,6 +51,8 @@ impl Entity for NodeRow {
 pub struct RelayRow {
     pub slot: u8,
     pub boot: String,
+    /// When this process took the slot.
+    pub since: Timestamp,
     pub until: Timestamp,
 }
 

@@ -9,16 +9,16 @@ pub struct StatisticsRow {
     #[serde(default)]
     pub shard: u8,
     #[serde(default)]
-    pub providers: u64,
+    pub providers: i64,
     #[serde(default)]
-    pub jobs: u64,
+    pub jobs: i64,
     #[serde(default)]
-    pub completed: u64,
+    pub completed: i64,
     /// Accepted payments less refunds, in lamports.
     #[serde(default)]
-    pub volume: u64,
+    pub volume: i64,
     #[serde(default)]
-    pub render_ms: u64,
+    pub render_ms: i64,
 }
 
 impl Entity for StatisticsRow {

@@ -1,6 +1,8 @@
 //! A world of its own for each test: a cloud, a chain, escrow, providers and clients, and a clock
 //! that both sides share. Knows no test.
 
+mod chain;
+
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -8,39 +10,36 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use ed25519_dalek::{Signer as _, SigningKey};
 use framefair_app::audit::{Audit, audit};
 use framefair_app::delivery::{self, Connection, Dispatched, Session};
-use framefair_app::market::{self, JobRow, Offer, Paid, Quote, SpooledScene, Submission, WantedSettings};
+use framefair_app::market::{
+    self, Cancel, JobRow, Offer, Paid, Quote, SpooledScene, Submission, WantedSettings,
+};
 use framefair_app::provider::{self, Registration, Signed, Status};
 use framefair_app::settlement::{Advanced, Signer, Signers, advance};
 use framefair_app::verification::{self, FrameHash, Passed, PassedFile};
 use framefair_app::{Call, Ctx, Hint, Platform, Refusal, Report, watch};
-use framefair_chain::{Chain, Commitment, wallet};
 use framefair_devcloud::DevCloud;
 use framefair_domain::id::{JobId, ProviderId};
 use framefair_domain::money::{LAMPORTS_PER_SOL, Lamports};
 use framefair_domain::quote::Tariff;
 use framefair_domain::scheduling::Abilities;
 use framefair_domain::settlement::Outflow;
-use framefair_domain::signing;
+use framefair_domain::signing::{self, Once};
 use framefair_domain::time::Timestamp;
 use framefair_domain::wallet::{TxSignature, Wallet};
 use framefair_localnet::Localnet;
-use framefair_store::rows::InflowRow;
+use framefair_store::rows::{InflowRow, SignedOutRow};
 use framefair_store::{Store, keys, setup};
-use serde_json::{Value, json};
-use solana_address::Address;
-use solana_hash::Hash;
-use solana_instruction::{AccountMeta, Instruction};
-use solana_message::{Message, VersionedMessage};
-use solana_transaction::versioned::VersionedTransaction;
+use serde_json::json;
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
-/// Fast, and slow enough for a busy machine to look between two slots.
-const SLOT_MS: u64 = 40;
+pub(crate) use chain::{address, connect, instruction, memo, transfer};
+
+/// The chain stands still unless a test warps it: nothing here depends on how busy the machine is.
+const SLOT_MS: u64 = 60_000;
 /// A blockhash serves for 150 blocks, and those are finalized 32 later.
 pub(crate) const PAST_VALIDITY: u64 = 200;
-const FINAL_AFTER: u64 = 36;
+/// After so many slots a payment that is not to be found is looked for in earnest.
+pub(crate) const GONE_FOR_GOOD: u64 = 700;
 const BOOT: &str = "relay-of-the-test";
 pub(crate) const SCENE: &[u8] = b"o triangle\nv 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n";
 /// What a job of `SCENE` costs at the tariff below, and what its provider gets of it.
@@ -97,8 +96,7 @@ impl World {
             slot_ms: SLOT_MS,
         });
         let (cloud, net) = (cloud.await.unwrap(), net.await.unwrap());
-        let config =
-            framefair_store::Config::local(&cloud.endpoint_url(), "local", "local-secret");
+        let config = framefair_store::Config::local(&cloud.endpoint_url(), "local", "local-secret");
         let store = Store::open(config, framefair_store::Seam::on()).unwrap();
         setup::ensure(&store, 1).await.unwrap();
         let chain_seam = framefair_chain::Seam::new();
@@ -121,9 +119,11 @@ impl World {
             folder,
         };
         world.give(&world.signers.gas.wallet(), LAMPORTS_PER_SOL).await;
-        let float = Lamports(LAMPORTS_PER_SOL);
-        let float =
-            wallet::airdrop(&world.ctx.chain, &world.signers.escrow.wallet(), float).await.unwrap();
+        let float = json!([world.signers.escrow.wallet(), LAMPORTS_PER_SOL]);
+        let float = world.rpc("requestAirdrop", float).await;
+        let float = float.as_str().unwrap().parse().unwrap();
+        // What is signed later must lie behind it in escrow's history.
+        world.finalize().await;
         watch::book_float(&world.ctx, &world.call(), &float).await.unwrap();
         let home = world.home_party.wallet();
         world.give(&home, LAMPORTS_PER_SOL).await;
@@ -142,87 +142,6 @@ impl World {
         seed[..8].copy_from_slice(&self.calls.fetch_add(1, Relaxed).to_le_bytes());
         Call::new(self.now(), seed)
     }
-
-    /// The same world through another node of the same chain.
-    pub(crate) async fn through(&self, view: Value) -> Ctx {
-        let url = self.rpc("localnetView", json!([view])).await;
-        let chain = connect(url.as_str().unwrap(), &self.chain_seam).await;
-        Ctx { chain, ..self.ctx.clone() }
-    }
-
-    // The chain.
-
-    pub(crate) async fn rpc(&self, method: &str, params: Value) -> Value {
-        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
-        let body = body.to_string();
-        let address = self.net.rpc_addr();
-        let mut socket = TcpStream::connect(address).await.unwrap();
-        let head = format!(
-            "POST / HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
-             content-length: {}\r\nconnection: close\r\n\r\n",
-            body.len()
-        );
-        socket.write_all((head + &body).as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        socket.read_to_string(&mut answer).await.unwrap();
-        let (_, answer) = answer.split_once("\r\n\r\n").unwrap();
-        let answer: Value = serde_json::from_str(answer).unwrap();
-        assert!(answer.get("error").is_none(), "{method}: {answer}");
-        answer["result"].clone()
-    }
-
-    pub(crate) async fn warp(&self, slots: u64) {
-        self.rpc("localnetWarpSlots", json!([slots])).await;
-    }
-
-    /// Time passes, on the chain and at the hub.
-    pub(crate) async fn later(&self, seconds: i64) {
-        self.rpc("localnetWarpSlots", json!([2, { "seconds": seconds }])).await;
-        self.ahead_ms.fetch_add(seconds * 1_000, Relaxed);
-    }
-
-    pub(crate) async fn finalize(&self) {
-        self.warp(FINAL_AFTER).await;
-    }
-
-    /// Sets a wallet's balance, out of nothing and without a transaction.
-    pub(crate) async fn give(&self, to: &Wallet, lamports: u64) {
-        self.rpc("localnetSetAccount", json!([to, { "lamports": lamports }])).await;
-    }
-
-    pub(crate) async fn lamports(&self, of: &Wallet) -> u64 {
-        self.ctx.chain.balance(of, Commitment::Confirmed).await.unwrap().0
-    }
-
-    /// Wire bytes of a transaction whose fee the first signer pays.
-    pub(crate) async fn sign(&self, instructions: &[Instruction], by: &[&Party]) -> Vec<u8> {
-        let recent = json!([{ "commitment": "confirmed" }]);
-        let recent = self.rpc("getLatestBlockhash", recent).await;
-        let hash: Hash = recent["value"]["blockhash"].as_str().unwrap().parse().unwrap();
-        let payer = address(&by[0].wallet());
-        let message = Message::new_with_blockhash(instructions, Some(&payer), &hash);
-        let message = VersionedMessage::Legacy(message);
-        let text = message.serialize();
-        let signed = message.static_account_keys()[..by.len()].iter().map(|key| {
-            let party = by.iter().find(|party| address(&party.wallet()) == *key).unwrap();
-            party.0.sign(&text).to_bytes().into()
-        });
-        let signatures = signed.collect();
-        wincode::serialize(&VersionedTransaction { signatures, message }).unwrap()
-    }
-
-    /// Hands a transaction to the chain and lets two blocks pass.
-    pub(crate) async fn send(&self, bytes: &[u8]) -> TxSignature {
-        self.ctx.chain.send(bytes).await.unwrap();
-        self.warp(2).await;
-        framefair_chain::signature_of(bytes).unwrap()
-    }
-
-    pub(crate) async fn transact(&self, instructions: &[Instruction], by: &[&Party]) -> TxSignature {
-        self.send(&self.sign(instructions, by).await).await
-    }
-
-    // The market.
 
     /// A wallet with five SOL.
     pub(crate) async fn client(&self, seed: u8) -> Party {
@@ -297,7 +216,12 @@ impl World {
     }
 
     /// Transfer and memo, as a client sends them.
-    pub(crate) async fn transfer(&self, client: &Party, quote: &Quote, lamports: u64) -> TxSignature {
+    pub(crate) async fn transfer(
+        &self,
+        client: &Party,
+        quote: &Quote,
+        lamports: u64,
+    ) -> TxSignature {
         let legs = [transfer(&client.wallet(), &quote.pay_to, lamports), memo(&quote.memo)];
         self.transact(&legs, &[client]).await
     }
@@ -329,7 +253,6 @@ impl World {
         let seen = verification::inspection(&self.ctx, job, report).await.unwrap().unwrap();
         let passed = Passed {
             frames: vec![FrameHash { frame: 1, pixels: "ab".repeat(32), bytes: 3 }],
-            file_name: "scene_0001.png".to_owned(),
             file: PassedFile::Picture(b"png".to_vec()),
         };
         verification::accept(&self.ctx, &self.call(), &seen, passed).await.unwrap();
@@ -352,7 +275,19 @@ impl World {
         self.ctx.store.get(&keys::inflow(signature)).await.unwrap()
     }
 
-    // Money out.
+    pub(crate) async fn cancel(&self, by: &Party, job: JobId) -> Result<JobRow, Refusal> {
+        let nonce = format!("nonce-{:016}", self.calls.fetch_add(1, Relaxed));
+        let cancel = cancel_of(by, job, Once { timestamp: self.now(), nonce });
+        market::cancel(&self.ctx, &mut self.call(), cancel).await
+    }
+
+    /// The transactions that were ever stored for a settlement.
+    pub(crate) async fn signed(&self, job: JobId) -> Vec<SignedOutRow> {
+        let rows = (1..=12).map(|n| keys::signed_out(job, n)).collect::<Vec<_>>();
+        let mut rows = self.ctx.store.get_many::<SignedOutRow>(&rows).await.unwrap();
+        rows.sort_by_key(|row| row.n);
+        rows
+    }
 
     pub(crate) async fn advance(&self, job: JobId) -> Result<Advanced, Refusal> {
         advance(&self.ctx, &self.call(), &self.signers, job).await
@@ -384,32 +319,7 @@ impl World {
     }
 }
 
-pub(crate) async fn connect(url: &str, seam: &framefair_chain::Seam) -> Chain {
-    let config = framefair_chain::Config {
-        rpc_url: url.to_owned(),
-        second_rpc_url: None,
-        genesis_hash: None,
-        timeout_ms: 10_000,
-    };
-    Chain::connect(config, seam.clone()).await.unwrap()
-}
-
-pub(crate) fn address(wallet: &Wallet) -> Address {
-    Address::from(*wallet.as_bytes())
-}
-
-/// A System transfer.
-pub(crate) fn transfer(from: &Wallet, to: &Wallet, lamports: u64) -> Instruction {
-    let accounts =
-        vec![AccountMeta::new(address(from), true), AccountMeta::new(address(to), false)];
-    let data = [[2, 0, 0, 0].as_slice(), &lamports.to_le_bytes()].concat();
-    Instruction { program_id: Address::from([0; 32]), accounts, data }
-}
-
-pub(crate) fn memo(text: &str) -> Instruction {
-    instruction(framefair_chain::MEMO_PROGRAM, Vec::new(), text.as_bytes())
-}
-
-pub(crate) fn instruction(program: &str, accounts: Vec<AccountMeta>, data: &[u8]) -> Instruction {
-    Instruction { program_id: program.parse().unwrap(), accounts, data: data.to_vec() }
+pub(crate) fn cancel_of(by: &Party, job: JobId, once: Once) -> Cancel {
+    let signature = by.says(&signing::text(signing::cancel(job), Some(&once)));
+    Cancel { job, signature, once }
 }

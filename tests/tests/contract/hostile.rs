@@ -1,0 +1,122 @@
+//! Input that no client of good will sends: each is a 400 in the envelope, and nothing is a 500. And a
+//! chain that is gone, which alone is.
+
+use framefair_app::Ctx;
+use framefair_chain::{Chain, Config, Seam};
+use framefair_http::Api;
+use serde_json::json;
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::people::{Seller, buyer, quote};
+use crate::stage::{Answer, Hub};
+
+const JOB: &str = "0195a2c4-7d3e-7a10-9c1b-2f4be3a1c001";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn malformed_json_is_a_400_of_the_envelope() {
+    let hub = Hub::start().await;
+    let deep = "[".repeat(100_000);
+    let long = format!(r#"{{"jobId":"{}"}}"#, "x".repeat((1 << 20) + 10));
+    let bodies: [&[u8]; 9] = [
+        b"",
+        b"{",
+        b"null",
+        b"[]",
+        b"\"text\"",
+        b"{\"jobId\":1}",
+        b"\xff\xfe{}",
+        deep.as_bytes(),
+        long.as_bytes(),
+    ];
+    for (id, method, path) in [
+        ("renderPay", "POST", "/render/pay".to_owned()),
+        ("renderCancel", "POST", format!("/render/{JOB}/cancel")),
+        ("providerRegister", "POST", "/provider/register".to_owned()),
+        ("providerStatus", "PUT", "/provider/status".to_owned()),
+        ("providerPricing", "PUT", "/provider/pricing".to_owned()),
+        ("providerFailed", "POST", format!("/provider/job/{JOB}/failed")),
+    ] {
+        for body in bodies {
+            hub.call(id, hub.ask(method, &path).body(body.to_vec())).await.is(400).error();
+        }
+    }
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn malformed_forms_are_a_400_of_the_envelope() {
+    let hub = Hub::start().await;
+    let part = |name: &str, body: &str| {
+        format!("--x\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{body}\r\n")
+    };
+    let file = "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.blend\"\r\n\r\nBLENDER\r\n";
+    let result = file.replace("\"file\"", "\"result\"");
+    let form = "multipart/form-data; boundary=x";
+    let cases: Vec<(&str, Vec<u8>)> = vec![
+        ("", Vec::new()),
+        ("application/json", b"{}".to_vec()),
+        ("multipart/form-data", b"--x--\r\n".to_vec()),
+        (form, Vec::new()),
+        (form, b"--x--\r\n".to_vec()),
+        (form, b"no parts at all".to_vec()),
+        (form, b"--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\ncut".to_vec()),
+        (form, [file, file, "--x--\r\n"].concat().into_bytes()),
+        (form, [result.as_str(), result.as_str(), "--x--\r\n"].concat().into_bytes()),
+        (form, [part("settings", "{}"), part("settings", "{}"), "--x--\r\n".into()].concat().into_bytes()),
+        (form, [part("settings", &"x".repeat(70_000)), "--x--\r\n".into()].concat().into_bytes()),
+        (form, [(0..50).map(|n| part(&format!("p{n}"), "")).collect(), "--x--\r\n".to_owned()].concat().into_bytes()),
+        (form, [b"--x\r\nContent-Disposition: form-data; name=\"settings\"\r\n\r\n\xff\xfe\r\n--x--\r\n".as_slice()].concat()),
+        (form, b"--x\r\nContent-Disposition: form-data\r\n\r\nnameless\r\n--x--\r\n".to_vec()),
+    ];
+    for (kind, body) in cases {
+        let complete = format!("/provider/job/{JOB}/complete");
+        for (id, path) in [("renderSubmit", "/render"), ("providerComplete", complete.as_str())] {
+            let request = hub.ask("POST", path).header("content-type", kind).body(body.clone());
+            hub.call(id, request).await.is(400).error();
+        }
+    }
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chain_that_is_gone_is_a_500_that_consumed_nothing() {
+    let hub = Hub::start().await;
+    let seller = Seller::new(1).register(&hub, &[]).await;
+    seller.set(&hub, "online").await.is(200);
+    let client = buyer(&hub, 101).await;
+    let due = quote(&hub, &client, &seller).await;
+
+    // The same table behind a chain that is reached through a wire, and the wire is cut.
+    let rpc = hub.machine.ports.rpc;
+    let wire = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let rpc_url = format!("http://{}", wire.local_addr().expect("an address"));
+    let carrying = tokio::spawn(async move {
+        let mut calls = tokio::task::JoinSet::new();
+        while let Ok((mut near, _)) = wire.accept().await {
+            let mut far = TcpStream::connect(("127.0.0.1", rpc)).await.expect("the chain");
+            calls.spawn(
+                async move { drop(tokio::io::copy_bidirectional(&mut near, &mut far).await) },
+            );
+        }
+    });
+    let config = Config { rpc_url, second_rpc_url: None, genesis_hash: None, timeout_ms: 5_000 };
+    let chain = Chain::connect(config, Seam::default()).await.expect("the chain through the wire");
+    let ctx = Ctx { chain, ..hub.machine.ctx.clone() };
+    carrying.abort();
+    drop(carrying.await);
+    let (router, _) = framefair_market::face(Api::new(ctx));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let beside = format!("http://{}", listener.local_addr().expect("an address"));
+    let serving = tokio::spawn(async move { axum::serve(listener, router).await });
+
+    let body = json!({ "jobId": due["jobId"], "txSignature": bs58::encode([7; 64]).into_string() });
+    let request = hub.http.post(format!("{beside}/render/pay")).json(&body);
+    let answer: Answer = hub.call("renderPay", request).await.is(500);
+    assert_eq!(answer.json()["code"], "chain_unreachable");
+    let job = due["jobId"].as_str().expect("text");
+    let job =
+        hub.call("renderStatus", hub.ask("GET", &format!("/render/{job}"))).await.is(200).json();
+    assert_eq!(job["data"]["status"], "pending_payment");
+    serving.abort();
+    hub.stop().await;
+}

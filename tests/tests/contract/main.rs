@@ -1,0 +1,13 @@
+//! The market's contract against a live hub over real HTTP: every documented answer of every operation
+//! is brought about, and each body is held against the schema that tests/contracts/market.yaml has.
+
+mod hostile;
+mod people;
+mod prices;
+mod rates;
+mod schema;
+mod stage;
+#[path = "../tree/mod.rs"]
+#[allow(dead_code, reason = "each test file uses its own part of the tree")]
+mod tree;
+mod walk;

@@ -1,0 +1,406 @@
+//! One walk through the whole contract on one hub: whatever it documents is brought about. What cannot
+//! be without a broken chain or with limits off is listed, and tested beside.
+
+use framefair_chain::Signer;
+use framefair_wire::market::{Fault, FromProvider, Progress};
+use reqwest::header::HOST;
+use serde_json::{Value, json};
+
+use crate::people::{
+    Seller, blend, buyer, claim, now_ms, order, paid, picture, pricing, quote, still, transfer,
+};
+use crate::schema::{contract, operations};
+use crate::stage::{Hub, until};
+
+const NOBODY: &str = "0195a2c4-7d3e-7a10-9c1b-2f4be3a1c001";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_documented_answer_is_given_by_the_live_hub() {
+    let hub = Hub::start().await;
+    public(&hub).await;
+    let seller = providers(&hub).await;
+    let client = buyer(&hub, 101).await;
+    submissions(&hub, &client, &seller).await;
+    payments(&hub, &client, &seller).await;
+    finished(&hub, &client).await;
+    failed(&hub, &client).await;
+    let unseen = hub.unseen();
+    let elsewhere = |(id, status): &(String, u16)| {
+        // Limits are off here, see rates.rs; the chain is up, see hostile.rs.
+        *status == 429 || (id == "renderPay" && *status == 500)
+    };
+    let forgotten: Vec<_> = unseen.iter().filter(|answer| !elsewhere(answer)).collect();
+    assert!(forgotten.is_empty(), "documented, and not brought about: {forgotten:?}");
+    hub.stop().await;
+}
+
+async fn public(hub: &Hub) {
+    for request in
+        [hub.ask("GET", "/hub/health"), hub.ask("GET", "/health").header(HOST, "hub.example.com")]
+    {
+        let health = hub.call("health", request).await.is(200).json();
+        assert_eq!(
+            (&health["status"], &health["service"]),
+            (&json!("ok"), &json!("framefair-hub"))
+        );
+    }
+    let health = hub.raw(hub.ask("GET", "/health")).await.is(200).json();
+    assert_eq!((&health["status"], &health["service"]), (&json!("healthy"), &json!("framefair")));
+
+    for path in ["/stats", "/hub/stats"] {
+        let stats = hub.call("stats", hub.ask("GET", path)).await.is(200);
+        assert_eq!(stats.header("access-control-allow-origin"), "*");
+        assert_eq!(stats.json()["data"]["totalProviders"], 0);
+    }
+    let list = hub.call("providersList", hub.ask("GET", "/providers")).await.is(200).json();
+    assert_eq!(list["data"], json!({ "providers": [], "total": 0 }));
+    for query in ["status=asleep", "status=", "status=online&status=busy"] {
+        let request = hub.ask("GET", &format!("/providers?{query}"));
+        hub.call("providersList", request).await.is(400).error();
+    }
+    for id in [NOBODY, "7", "%2e%2e"] {
+        let request = hub.ask("GET", &format!("/providers/{id}"));
+        assert_eq!(hub.call("providerGet", request).await.is(404).error(), "Not found");
+    }
+    let wallet = Seller::new(9).wallet;
+    let form = order(blend(0), &[("clientWallet", wallet)]);
+    let answer = hub.call("renderSubmit", hub.ask("POST", "/render").multipart(form)).await.is(503);
+    assert!(answer.error().starts_with("No providers available"), "{}", answer.error());
+}
+
+/// Registration, status and prices, each with what it refuses. Ends with one provider online.
+async fn providers(hub: &Hub) -> Seller {
+    let register = |body: Value| async move {
+        hub.call("providerRegister", hub.ask("POST", "/provider/register").json(&body)).await
+    };
+    let seller = Seller::new(1).register(hub, &["frames"]).await;
+    let again = register(seller.registration("Oak", &["frames"])).await.is(200).json();
+    assert_eq!(again["data"]["providerId"], seller.id, "one provider per wallet");
+    for (pointer, bad) in [
+        ("/name", json!("")),
+        ("/name", json!("x".repeat(101))),
+        ("/wallet", json!("0OIl")),
+        ("/wallet", json!("111")),
+        ("/endpoint", json!("ftp://example.com")),
+        ("/endpoint", json!("https://user:pass@example.com")),
+        ("/spec/gpuCount", json!(-1)),
+        ("/spec/maxFileSize", json!("500")),
+        ("/pricing/currency", json!("USD")),
+        ("/pricing/pricePerFrame", json!(-0.1)),
+        ("/pricing/pricePerFrame", json!(1001)),
+        ("/pricing", json!(null)),
+        ("/timestamp", json!(1)),
+    ] {
+        let mut body = seller.registration("Oak", &[]);
+        body["timestamp"] = Value::Null;
+        *body.pointer_mut(pointer).expect("a member") = bad.clone();
+        let answer = register(body).await;
+        // A half nonce and a foreign text are faults of the signature.
+        let status = if pointer == "/timestamp" { 401 } else { 400 };
+        assert_eq!(answer.status, status, "{pointer} {bad}: {}", answer.error());
+    }
+    let mut forged = seller.registration("Oak", &[]);
+    forged["name"] = json!("Another");
+    assert_eq!(register(forged).await.is(401).error(), "Invalid signature");
+
+    for status in ["online", "busy", "maintenance", "offline", "online"] {
+        assert_eq!(seller.set(hub, status).await.is(200).json()["data"]["status"], status);
+        let one = hub.ask("GET", &format!("/providers/{}", seller.id));
+        let one = hub.call("providerGet", one).await.is(200).json();
+        assert_eq!(one["data"]["status"], status);
+        let list = hub.ask("GET", &format!("/hub/providers?status={status}&unknown=1"));
+        let list = hub.call("providersList", list).await.is(200).json();
+        assert_eq!(
+            (&list["data"]["total"], &list["data"]["providers"][0]),
+            (&json!(1), &one["data"])
+        );
+    }
+    seller.set(hub, "asleep").await.is(400).error();
+    let put = |path: &'static str, body: Value| hub.ask("PUT", path).json(&body);
+    let stranger = Seller::new(2);
+    let signature = stranger.sign(&format!("status:{}:offline", seller.id));
+    let body = json!({ "providerId": seller.id, "status": "offline", "signature": signature });
+    hub.call("providerStatus", put("/provider/status", body)).await.is(401).error();
+    let body = json!({ "providerId": NOBODY, "status": "offline", "signature": signature });
+    hub.call("providerStatus", put("/provider/status", body)).await.is(404).error();
+
+    // Signed over the raw text, blanks and all.
+    let raw = r#"{ "pricePerFrame":1e-3,"pricePerSecond" : 0.0001, "pricePerGb":0.010,
+        "minimumPrice":0.005,"currency":"SOL","unknown":[] }"#;
+    seller.ask(hub, raw).await.is(200);
+    seller.ask(hub, &pricing().to_string()).await.is(200);
+    seller.ask(hub, r#"{"pricePerFrame":1}"#).await.is(400).error();
+    let body = json!({ "providerId": seller.id, "pricing": pricing(), "signature": signature });
+    hub.call("providerPricing", put("/provider/pricing", body)).await.is(401).error();
+    let body = json!({ "providerId": NOBODY, "pricing": pricing(), "signature": signature });
+    hub.call("providerPricing", put("/provider/pricing", body)).await.is(404).error();
+    seller
+}
+
+async fn submissions(hub: &Hub, client: &Signer, seller: &Seller) {
+    let wallet = client.wallet().to_string();
+    let send = |form| hub.call("renderSubmit", hub.ask("POST", "/render").multipart(form));
+    let payment = quote(hub, client, seller).await;
+    assert_eq!(payment["price"], payment["breakdown"]["total"]);
+    assert_eq!(payment["memo"], format!("rayment:{}", payment["jobId"].as_str().expect("text")));
+    assert_eq!(payment["payTo"], hub.machine.escrow.to_string());
+    let lives = payment["expiresAt"].as_i64().expect("a time") - now_ms();
+    assert!((840_000..=900_000).contains(&lives), "{lives}");
+
+    let bare = order(blend(0), &[("clientWallet", wallet.clone())]);
+    send(bare).await.is(402);
+    let without = |name: &str| {
+        let texts = [("clientWallet", wallet.clone()), ("settings", still().to_string())];
+        texts.into_iter().filter(|(part, _)| *part != name).collect::<Vec<_>>()
+    };
+    send(order(blend(0), &without("clientWallet"))).await.is(400).error();
+    send(order(Vec::new(), &without(""))).await.is(400).error();
+    let no_file = reqwest::multipart::Form::new().text("clientWallet", wallet.clone());
+    send(no_file).await.is(400).error();
+    for (name, bad, status) in [
+        ("clientWallet", "nobody", 400),
+        ("settings", "{", 400),
+        ("settings", r#"{"frames":{"start":8,"end":1}}"#, 400),
+        ("settings", r#"{"frames":{"start":1,"end":100001}}"#, 400),
+        ("settings", r#"{"resolution":{"width":0,"height":1}}"#, 400),
+        ("settings", r#"{"engine":"povray"}"#, 400),
+        ("settings", r#"{"engine":"eevee"}"#, 503),
+        ("maxPrice", "1e3", 400),
+        ("maxPrice", "0.000001", 503),
+        ("providerId", NOBODY, 404),
+        ("providerId", "nobody", 404),
+    ] {
+        let mut texts = without(name);
+        texts.push((name, bad.to_owned()));
+        let answer = send(order(blend(0), &texts)).await;
+        assert_eq!(answer.status, status, "{name} {bad}: {}", answer.error());
+    }
+    let noise = reqwest::multipart::Part::bytes(vec![9; 100]).file_name("scene.exe");
+    let form = order(blend(0), &[]).text("clientWallet", wallet.clone());
+    drop(form);
+    let form =
+        reqwest::multipart::Form::new().part("file", noise).text("clientWallet", wallet.clone());
+    send(form).await.is(400).error();
+
+    seller.set(hub, "offline").await.is(200);
+    let named = [("clientWallet", wallet.clone()), ("providerId", seller.id.clone())];
+    send(order(blend(0), &named)).await.is(503).error();
+    seller.set(hub, "online").await.is(200);
+    let mut unable = named.to_vec();
+    unable.push(("settings", r#"{"engine":"eevee"}"#.to_owned()));
+    send(order(blend(0), &unable)).await.is(400).error();
+}
+
+async fn payments(hub: &Hub, client: &Signer, seller: &Seller) {
+    let status = |job: &str| hub.call("renderStatus", hub.ask("GET", &format!("/render/{job}")));
+    let due = quote(hub, client, seller).await;
+    let text = |name: &str| due[name].as_str().expect("text").to_owned();
+    let (job, pay_to, memo) = (text("jobId"), text("payTo"), text("memo"));
+    let lamports: u64 = text("lamports").parse().expect("a number");
+    let seen = status(&job).await.is(200).json();
+    assert_eq!(seen["data"]["status"], "pending_payment");
+    assert_eq!(seen["data"]["paymentStatus"], "pending");
+    assert_eq!(seen["data"]["fileName"], "odd_name.blend");
+    assert!(seen["data"].get("paymentTx").is_none() && seen["data"].get("startedAt").is_none());
+
+    let never = bs58::encode([7; 64]).into_string();
+    claim(hub, NOBODY, &never).await.is(404);
+    claim(hub, "7", &never).await.is(404);
+    assert_eq!(claim(hub, &job, "abc").await.is(400).json()["code"], "bad_signature");
+    assert_eq!(claim(hub, &job, &never).await.is(402).error(), "Payment not found yet");
+    let other = buyer(hub, 102).await;
+    let elsewhere = Seller::new(200).wallet;
+    for (code, from, to, amount, memo) in [
+        ("wrong_recipient", client, elsewhere.as_str(), lamports, memo.as_str()),
+        ("wrong_payer", &other, pay_to.as_str(), lamports, memo.as_str()),
+        ("underpaid", client, pay_to.as_str(), lamports - 1, memo.as_str()),
+        ("memo_mismatch", client, pay_to.as_str(), lamports, "rayment:another"),
+    ] {
+        let signature = transfer(hub, from, to, amount, memo).await;
+        let answer = claim(hub, &job, &signature).await.is(400).json();
+        // The watcher may have been here first: then the quote is over, and says so.
+        let said = answer["code"].as_str().unwrap_or_default().to_owned();
+        assert_eq!(said, code, "{answer}");
+    }
+
+    let (first, signature) = paid(hub, client, seller).await;
+    let seen = status(&first).await.is(200).json();
+    assert_eq!(
+        (&seen["data"]["status"], &seen["data"]["paymentTx"]),
+        (&json!("queued"), &json!(signature))
+    );
+    assert_eq!(seen["data"]["paymentStatus"], "confirmed");
+    let again = claim(hub, &first, &signature).await.is(200).json();
+    assert_eq!(again["data"]["message"], "Payment confirmed, render queued");
+    assert_eq!(claim(hub, &first, &never).await.is(400).json()["code"], "job_not_payable");
+    let second = quote(hub, client, seller).await;
+    let second = second["jobId"].as_str().expect("text").to_owned();
+    assert_eq!(claim(hub, &second, &signature).await.is(400).json()["code"], "signature_used");
+
+    let result =
+        |job: &str| hub.call("renderResult", hub.ask("GET", &format!("/render/{job}/result")));
+    result(&second).await.is(402).error();
+    result(NOBODY).await.is(404).error();
+    assert_eq!(result(&first).await.is(400).error(), "Job is not completed");
+    status(NOBODY).await.is(404).error();
+    cancel(hub, client, &second).await;
+    assert_eq!(status(&second).await.is(200).json()["data"]["status"], "cancelled");
+    assert_eq!(claim(hub, &second, &never).await.is(400).json()["code"], "job_not_payable");
+}
+
+async fn cancel(hub: &Hub, client: &Signer, job: &str) {
+    // The client's key is a test's: its secret is its seed.
+    let owner = Seller::new(101);
+    assert_eq!(owner.wallet, client.wallet().to_string());
+    let send = |who: &Seller, job: &str, nonce: &str| {
+        let timestamp = now_ms();
+        let signature = who.sign(&format!("cancel:{job}:{timestamp}:{nonce}"));
+        let body = json!({ "signature": signature, "timestamp": timestamp, "nonce": nonce });
+        hub.call("renderCancel", hub.ask("POST", &format!("/render/{job}/cancel")).json(&body))
+    };
+    send(&Seller::new(3), job, "0123456789abcdef").await.is(401).error();
+    send(&owner, NOBODY, "0123456789abcdef").await.is(404).error();
+    let empty = hub.ask("POST", &format!("/render/{job}/cancel")).json(&json!({}));
+    hub.call("renderCancel", empty).await.is(400).error();
+    for nonce in ["0123456789abcdef", "0123456789abcdeg"] {
+        let answer = send(&owner, job, nonce).await.is(200).json();
+        assert_eq!(
+            answer["data"],
+            json!({ "jobId": job, "status": "cancelled", "refundTx": null })
+        );
+    }
+}
+
+/// A job that a provider takes over its socket and hands in over HTTP.
+async fn finished(hub: &Hub, client: &Signer) {
+    let seller = Seller::new(11).register(hub, &["frames", "relay"]).await;
+    seller.set(hub, "online").await.is(200);
+    let mut socket = seller.connect(hub, "/hub/ws").await;
+    socket.say(&FromProvider::Ready { slots: 1 }).await;
+    let (job, _) = paid(hub, client, &seller).await;
+    let task = socket.assigned().await;
+    assert_eq!(task.attempt.job_id.to_string(), job);
+    let look = || hub.call("renderStatus", hub.ask("GET", &format!("/render/{job}")));
+    assert_eq!(look().await.json()["data"]["status"], "queued");
+    socket.say(&FromProvider::Accepted(task.attempt)).await;
+    let progress = Progress { frames_done: 0, frames_total: 1, frame: 1, sample: 3, samples: 16 };
+    socket.say(&FromProvider::Progress { attempt: task.attempt, progress }).await;
+    let rendering = until("the job is shown as rendering", || async {
+        let job = look().await.json();
+        (job["data"]["status"] == "rendering").then_some(job)
+    });
+    assert!(rendering.await["data"]["startedAt"].is_i64());
+
+    let stranger = Seller::new(12).register(hub, &["relay"]).await;
+    let file = picture(5);
+    stranger.complete(hub, &job, &file).await.is(400).error();
+    seller.hand_in(hub, &job, &stranger.sign("complete"), &file).await.is(401).error();
+    seller.complete(hub, NOBODY, &file).await.is(404).error();
+    let give_up = |body: Value| {
+        hub.call(
+            "providerFailed",
+            hub.ask("POST", &format!("/provider/job/{job}/failed")).json(&body),
+        )
+    };
+    let forged = stranger.sign(&format!("failed:{job}:broken"));
+    give_up(json!({ "providerId": seller.id, "error": "broken", "signature": forged }))
+        .await
+        .is(401)
+        .error();
+    give_up(json!({ "providerId": seller.id, "error": "x".repeat(4_001) })).await.is(400).error();
+    give_up(json!({ "providerId": NOBODY, "error": "broken" })).await.is(404).error();
+    // Unsigned: anybody's word, which moves nothing.
+    give_up(json!({ "providerId": seller.id, "error": "broken" })).await.is(200);
+
+    seller.complete(hub, &job, &file).await.is(200);
+    let done = until("the job is completed", || async {
+        let job = look().await.is(200).json();
+        assert_ne!(job["data"]["status"], "failed", "{job}");
+        (job["data"]["status"] == "completed").then_some(job)
+    });
+    let done = done.await;
+    assert_eq!(done["data"]["finalPrice"], done["data"]["estimatedPrice"]);
+    assert_eq!(done["data"]["renderTime"], 12.5);
+    assert_eq!(done["data"]["resultUrl"], format!("/render/{job}/result"));
+    seller.complete(hub, &job, &file).await.is(200);
+    seller.complete(hub, &job, &picture(6)).await.is(400).error();
+
+    for prefix in ["", "/hub"] {
+        let path = format!("{prefix}/render/{job}/result");
+        let there = hub.call("renderResult", hub.ask("GET", &path)).await.is(302);
+        let served = hub.raw(hub.http.get(there.header("location"))).await.is(200);
+        assert_eq!((served.header("content-type"), &served.bytes), ("image/png", &file));
+        let inline = hub.ask("GET", &format!("{path}?redirect=false"));
+        let inline = hub.call("renderResult", inline).await.is(200);
+        assert_eq!((inline.header("content-type"), &inline.bytes), ("image/png", &file));
+        let odd = hub.ask("GET", &format!("{path}?redirect=maybe"));
+        hub.call("renderResult", odd).await.is(400).error();
+    }
+    let stats = hub.call("stats", hub.ask("GET", "/stats")).await.is(200).json();
+    assert_eq!(
+        (&stats["data"]["completedJobs"], &stats["data"]["onlineProviders"]),
+        (&json!(1), &json!(2))
+    );
+}
+
+/// A job whose scene is at fault is failed at once, and paid back.
+async fn failed(hub: &Hub, client: &Signer) {
+    let seller = Seller::new(21).register(hub, &["relay"]).await;
+    seller.set(hub, "online").await.is(200);
+    let mut socket = seller.connect(hub, "/ws").await;
+    let (job, _) = paid(hub, client, &seller).await;
+    let mut task = socket.assigned().await;
+    let fail =
+        |attempt| FromProvider::Failed { attempt, fault: Fault::Scene, error: "no\ncamera".into() };
+    socket.say(&fail(task.attempt)).await;
+    let look = || hub.call("renderStatus", hub.ask("GET", &format!("/render/{job}")));
+    // Another provider able to take it may be asked first; here nobody else is connected for long.
+    let ended = until("the job failed and was paid back", || async {
+        let job = look().await.is(200).json();
+        (job["data"]["status"] == "failed" && job["data"]["refundTx"].is_string()).then_some(job)
+    });
+    tokio::pin!(ended);
+    let ended = loop {
+        tokio::select! {
+            ended = &mut ended => break ended,
+            again = socket.assigned() => {
+                task = again;
+                socket.say(&fail(task.attempt)).await;
+            }
+        }
+    };
+    assert_eq!(ended["data"]["error"], "nocamera", "control characters are taken out");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_verbs_and_unknown_paths_are_answered_in_the_envelope() {
+    let hub = Hub::start().await;
+    for (_, method, path, _) in operations(&contract()) {
+        let wrong = if method == "GET" { "PUT" } else { "GET" };
+        for prefix in ["", "/hub"] {
+            if method != "GET" && path == "/render/pay" {
+                continue; // GET /render/pay is GET /render/{jobId} of a job that is not there.
+            }
+            let path =
+                format!("{prefix}{}", path.replace("{id}", NOBODY).replace("{jobId}", NOBODY));
+            let answer = hub.raw(hub.ask(wrong, &path)).await;
+            assert_eq!(answer.status, 405, "{wrong} {path}");
+            assert!(answer.header("allow").split([',', ' ']).any(|verb| verb == method), "{path}");
+            assert_eq!(answer.error(), "Method not allowed");
+        }
+    }
+    for path in ["/render/a/b", "/hub/nothing", "/provider", "/providers/a/b", "/hub/render/a/b/c"]
+    {
+        let answer = hub.raw(hub.ask("GET", path)).await.is(404).json();
+        assert_eq!(answer, json!({ "success": false, "error": "Not found" }), "{path}");
+    }
+    let outside = hub.raw(hub.ask("GET", "/wp-login.php")).await.is(404).json();
+    assert_eq!(
+        (&outside["detail"], &outside["message"]),
+        (&json!("Not Found"), &json!("Not found"))
+    );
+    for path in ["/render/pay", "/hub/providers", "/nothing"] {
+        hub.raw(hub.ask("OPTIONS", path).header("origin", "https://example.com")).await.is(204);
+    }
+    hub.stop().await;
+}
