@@ -11,6 +11,7 @@ use framefair_app::verification::{
 use framefair_app::{Broken, Call, Ctx, Hint, Refusal};
 use framefair_picture::{Expect, Format, FrameZip, Limits, Unzip, Verified, Verifier, ZipLimits};
 use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
 
 use crate::Outcome;
 
@@ -51,28 +52,36 @@ async fn fetch(
     seen: &Inspection,
     work: &TempDir,
 ) -> Result<Result<Delivery, String>, Refusal> {
-    let objects = ctx.store.objects();
     let out = work.path().join("result.zip");
-    let zip = seen.staged_zip();
-    if seen.frames.len() > 1 && objects.head(&zip).await?.is_some() {
-        let Some(bytes) = objects.get(&zip, ctx.platform.scene_bytes_max).await? else {
-            return Ok(Err("the delivered zip is gone".into()));
-        };
+    if seen.frames.len() > 1 {
         let path = work.path().join("delivered.zip");
-        tokio::fs::write(&path, bytes).await.map_err(broken)?;
-        return Ok(Ok(Delivery::Zip(path, out)));
+        let bytes_max = ctx.platform.scene_bytes_max;
+        if bring(ctx, &seen.staged_zip(), &path, bytes_max).await? {
+            return Ok(Ok(Delivery::Zip(path, out)));
+        }
     }
     let mut paths = Vec::with_capacity(seen.frames.len());
     for frame in &seen.frames {
-        let Some(bytes) = objects.get(&seen.staged(*frame), ctx.platform.frame_bytes_max).await?
-        else {
-            return Ok(Err(format!("frame {frame} was not delivered")));
-        };
         let path = work.path().join(format!("frame_{frame}"));
-        tokio::fs::write(&path, bytes).await.map_err(broken)?;
+        if !bring(ctx, &seen.staged(*frame), &path, ctx.platform.frame_bytes_max).await? {
+            return Ok(Err(format!("frame {frame} was not delivered")));
+        }
         paths.push(path);
     }
     Ok(Ok(Delivery::Frames(paths, out)))
+}
+
+/// Copies an object to disk without holding it in memory; whether there is one of that size.
+async fn bring(ctx: &Ctx, key: &str, to: &Path, bytes_max: u64) -> Result<bool, Refusal> {
+    let Some(opened) = ctx.store.objects().open(key).await? else { return Ok(false) };
+    if opened.head.size > bytes_max {
+        return Ok(false);
+    }
+    let mut file = tokio::fs::File::create(to).await.map_err(broken)?;
+    let mut body = std::pin::pin!(opened.body.into_async_read());
+    tokio::io::copy(&mut body, &mut file).await.map_err(broken)?;
+    file.flush().await.map_err(broken)?;
+    Ok(true)
 }
 
 enum Verdict {

@@ -1,6 +1,7 @@
 //! The audit of a folder, whether its process runs or not.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use framefair_app::Ctx;
@@ -10,6 +11,9 @@ use crate::folder::{Folder, FolderRefused, Ports, read_cloud_key, read_escrow, r
 use crate::machine::{connect, start_services};
 
 const ANY: Ports = Ports { hub: 0, rpc: 0, aws: 0 };
+/// While the hub runs, money may be between the chain and the books.
+const LOOKS_AGAIN: u32 = 3;
+const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(2);
 /// Nothing moves while only the audit runs.
 const SLOT_MS: u64 = 400;
 
@@ -36,7 +40,17 @@ pub async fn audit(data: &Path) -> Result<Audit> {
             let key = read_cloud_key(data).context("the running process has left no key")?;
             let ports = read_ports(data).context("the running process has left no ports")?;
             let url = |port: u16| format!("http://127.0.0.1:{port}");
-            of(&connect(&url(ports.aws), &url(ports.rpc), &key, escrow).await?).await
+            let ctx = connect(&url(ports.aws), &url(ports.rpc), &key, escrow).await?;
+            let mut audit = of(&ctx).await?;
+            // What has just landed is booked within seconds: look again before saying otherwise.
+            for _ in 0..LOOKS_AGAIN {
+                if audit.balances() {
+                    break;
+                }
+                tokio::time::sleep(LOOK_AGAIN_AFTER).await;
+                audit = of(&ctx).await?;
+            }
+            Ok(audit)
         }
         Err(refused) => Err(refused.into()),
     }

@@ -125,11 +125,12 @@ async fn providers(hub: &Hub) -> Seller {
     hub.call("providerStatus", put("/provider/status", body)).await.is(404).error();
 
     // Signed over the raw text, blanks and all.
-    let raw = r#"{ "pricePerFrame":1e-3,"pricePerSecond" : 0.0001, "pricePerGb":0.010,
+    let raw = r#"{ "pricePerFrame":0.0010,"pricePerSecond" : 0.0001, "pricePerGb":0.010,
         "minimumPrice":0.005,"currency":"SOL","unknown":[] }"#;
     seller.ask(hub, raw).await.is(200);
     seller.ask(hub, &pricing().to_string()).await.is(200);
     seller.ask(hub, r#"{"pricePerFrame":1}"#).await.is(400).error();
+    seller.ask(hub, &raw.replace("0.0010", "1e-3")).await.is(400).error();
     let body = json!({ "providerId": seller.id, "pricing": pricing(), "signature": signature });
     hub.call("providerPricing", put("/provider/pricing", body)).await.is(401).error();
     let body = json!({ "providerId": NOBODY, "pricing": pricing(), "signature": signature });

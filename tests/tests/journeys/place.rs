@@ -10,7 +10,7 @@ use framefair_domain::money::Lamports;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use crate::process::{Process, program, wait_until};
+use crate::process::{PATIENCE, Process, program, wait_until};
 use crate::scenes::{Scenes, Turn, scenes};
 
 /// A quick chain: a payment is final after a second and a half.
@@ -83,7 +83,7 @@ pub(crate) struct Rendering {
 
 impl Rendering {
     pub(crate) fn finish(mut self) -> Answer {
-        let code = self.process.end().code().unwrap_or(-1);
+        let code = self.process.end_within(2 * PATIENCE).code().unwrap_or(-1);
         let out = std::fs::read_to_string(&self.out).expect("its output");
         let progress = self.process.log();
         let said = serde_json::from_str(&out)

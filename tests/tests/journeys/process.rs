@@ -98,12 +98,16 @@ impl Process {
 
     /// Waits until it ends by itself.
     pub(crate) fn end(&mut self) -> ExitStatus {
+        self.end_within(PATIENCE)
+    }
+
+    pub(crate) fn end_within(&mut self, patience: Duration) -> ExitStatus {
         let begun = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().expect("a child can be asked") {
                 return status;
             }
-            if begun.elapsed() > PATIENCE {
+            if begun.elapsed() > patience {
                 panic!("{} does not end\n{}", self.what, tail(&self.log()));
             }
             std::thread::sleep(LOOK);

@@ -46,7 +46,7 @@ fn one_frame_is_rendered_for_money_and_everybody_is_paid_exactly() {
 }
 
 #[test]
-fn eight_frames_become_eight_files_that_differ() {
+fn eight_frames_become_eight_files_in_which_the_scene_moves() {
     let place = Place::open();
     let _node = place.node("node", &[]);
     place.client("client");
@@ -55,10 +55,9 @@ fn eight_frames_become_eight_files_that_differ() {
     let names = (1..=8).map(|frame| format!("animation-zstd_{frame:04}.png"));
     let folder = place.path("client-frames");
     assert_eq!(answer.files(), names.map(|name| folder.join(name)).collect::<Vec<_>>());
-    let mut hashes: Vec<String> = answer.files().iter().map(|file| pixels(file)).collect();
-    hashes.sort();
-    hashes.dedup();
-    assert_eq!(hashes.len(), 8, "the cube turns");
+    // A quarter turn: the last frame looks like the first, and no two neighbours are alike.
+    let hashes: Vec<String> = answer.files().iter().map(|file| pixels(file)).collect();
+    assert!(hashes.windows(2).all(|pair| pair[0] != pair[1]), "the cube turns: {hashes:?}");
     place.close();
 }
 

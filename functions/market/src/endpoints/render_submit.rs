@@ -8,7 +8,7 @@ use framefair_app::market::{self, Offer, SpooledScene, Submission};
 use framefair_app::{Ctx, Refusal};
 use framefair_domain::money::Lamports;
 use framefair_http::{Api, Form, FormLimits, FormParts, read_form};
-use serde_json::json;
+use serde::Serialize;
 
 use crate::Market;
 use crate::face::Error;

@@ -6,6 +6,7 @@ mod crashes;
 mod payment_fraud;
 mod payment_races;
 mod payment_unseen;
+mod races;
 mod settlement;
 mod stray;
 mod tampering;

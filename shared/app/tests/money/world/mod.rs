@@ -249,8 +249,15 @@ impl World {
     /// A node takes the job, delivers, and its picture passes.
     pub(crate) async fn complete(&self, job: JobId) {
         self.lease(job).await;
+        self.deliver(job).await;
+    }
+
+    /// The delivery under the current lease, if there is one, passes.
+    pub(crate) async fn deliver(&self, job: JobId) {
         let report = Report { epoch: self.job(job).await.task.epoch, render_ms: 1_000 };
-        let seen = verification::inspection(&self.ctx, job, report).await.unwrap().unwrap();
+        let Some(seen) = verification::inspection(&self.ctx, job, report).await.unwrap() else {
+            return;
+        };
         let passed = Passed {
             frames: vec![FrameHash { frame: 1, pixels: "ab".repeat(32), bytes: 3 }],
             file: PassedFile::Picture(b"png".to_vec()),

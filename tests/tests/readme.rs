@@ -1,0 +1,158 @@
+//! The README is the product's face: what it tells people to type works, as typed.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Lines that a reader types, in order, without their comments.
+fn typed() -> Vec<String> {
+    let readme = std::fs::read_to_string(root().join("README.md")).expect("there is a README");
+    let mut commands: Vec<String> = Vec::new();
+    let (mut console, mut goes_on) = (false, false);
+    for line in readme.lines() {
+        match line {
+            "```console" => console = true,
+            "```" => console = false,
+            _ if !console => {}
+            _ => {
+                let text = match line.strip_prefix("$ ") {
+                    Some(text) => text,
+                    None if goes_on => line.trim(),
+                    None => continue,
+                };
+                let text = text.split("  #").next().unwrap_or(text).trim_end();
+                let (text, more) = match text.strip_suffix('\\') {
+                    Some(text) => (text.trim_end(), true),
+                    None => (text, false),
+                };
+                match commands.last_mut().filter(|_| goes_on) {
+                    Some(last) => last.extend([" ", text]),
+                    None => commands.push(text.to_owned()),
+                }
+                goes_on = more;
+            }
+        }
+    }
+    commands
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests has a parent").to_owned()
+}
+
+fn binaries() -> PathBuf {
+    let exe = std::env::current_exe().expect("a test has a path");
+    exe.ancestors().nth(2).expect("a target folder").to_owned()
+}
+
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").arg(self.0.id().to_string()).status();
+        let _ = self.0.wait();
+    }
+}
+
+fn free_port() -> u16 {
+    let socket = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    socket.local_addr().expect("it has an address").port()
+}
+
+fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !done() {
+        assert!(begun.elapsed() < Duration::from_secs(120), "{what} did not happen");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn the_two_commands_are_targets_of_make() {
+    let typed = typed();
+    for command in ["make demo", "make up"] {
+        assert!(typed.iter().any(|line| line == command), "the README does not say `{command}`");
+        let planned = Command::new("make").args(["-n", &command[5..]]).current_dir(root()).output();
+        assert!(planned.expect("make is installed").status.success(), "{command}");
+    }
+}
+
+/// Everything a reader types for `framefair`, in one shell, against a hub of this test's own.
+#[test]
+fn what_the_readme_types_for_the_command_line_works() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let here = folder.path();
+    let ports = [free_port(), free_port(), free_port()];
+    let log = |name: &str| std::fs::File::create(here.join(name)).expect("a log");
+    let hub = Command::new(binaries().join("framefair-local"))
+        .args(["--data", "data", "--slot-ms", "100"])
+        .args(["--port", &ports[0].to_string(), "--rpc-port", &ports[1].to_string()])
+        .args(["--aws-port", &ports[2].to_string()])
+        .current_dir(here)
+        .stdout(log("hub.txt"))
+        .stderr(log("hub.log"))
+        .spawn();
+    let _hub = Running(hub.expect("make test builds framefair-local"));
+    let says = |file: &str, what: &str| {
+        std::fs::read_to_string(here.join(file)).is_ok_and(|text| text.contains(what))
+    };
+    until("the hub's start", || says("hub.txt", "ready"));
+
+    let writer = root().join("tests/scenes/make_scenes.py");
+    let scenes = Command::new("blender")
+        .args(["-b", "--factory-startup", "-noaudio", "-P"])
+        .arg(writer)
+        .args(["--", ".", "--only", "animation"])
+        .current_dir(here)
+        .stdout(Stdio::null())
+        .status();
+    assert!(scenes.expect("make test installs blender").success());
+    std::fs::rename(here.join("animation.blend"), here.join("scene.blend")).expect("a scene");
+
+    let shell = |command: &str| {
+        let mut shell = Command::new("bash");
+        shell.arg("-c").arg(command).current_dir(here);
+        let path = std::env::var("PATH").unwrap_or_default();
+        shell.env("PATH", format!("{}:{path}", binaries().display()));
+        shell.env("FRAMEFAIR_HUB", format!("http://127.0.0.1:{}", ports[0]));
+        shell.env("FRAMEFAIR_RPC", format!("http://127.0.0.1:{}", ports[1]));
+        shell
+    };
+    let mut nodes = Vec::new();
+    let mut ran = 0;
+    for command in typed().iter().filter(|line| line.starts_with("framefair ")) {
+        ran += 1;
+        if command.contains("node run") {
+            let node = shell(&format!("exec {command}")).stderr(log("node.log")).spawn();
+            nodes.push(Running(node.expect("a node")));
+            until("the node's start", || says("node.log", "online"));
+            continue;
+        }
+        // As a reader would at the prompt, but small and with the answer given.
+        let command = match command.contains(" render ") {
+            true => format!("{command} --size 64x36 --samples 1 --yes"),
+            false => command.clone(),
+        };
+        let output = shell(&command).output().expect("bash");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "`{command}` failed: {said}");
+    }
+    assert!(ran >= 6, "the README shows only {ran} commands of framefair");
+    let first = here.join("frames/scene_0001.png");
+    assert!(first.exists(), "the README promises {}", first.display());
+
+    let wallet = shell("framefair wallet balance --wallet me.json --json").output().expect("bash");
+    let wallet: serde_json::Value = serde_json::from_slice(&wallet.stdout).expect("JSON");
+    let curl = typed().into_iter().find(|line| line.contains("/render -F"));
+    let curl = curl.expect("the README shows a quote by curl");
+    let curl = curl.replace("127.0.0.1:8000", &format!("127.0.0.1:{}", ports[0]));
+    let quote = shell(&curl).env("WALLET", wallet["wallet"].as_str().expect("a wallet")).output();
+    let quote = quote.expect("curl");
+    let quote: serde_json::Value = serde_json::from_slice(&quote.stdout).expect("a JSON answer");
+    assert_eq!(quote["error"], "Payment Required", "{quote}");
+    assert!(quote["payment"]["memo"].as_str().is_some_and(|memo| memo.starts_with("rayment:")));
+
+    let audit = shell("framefair-local audit --data data").output().expect("bash");
+    assert!(audit.status.success(), "{}", String::from_utf8_lossy(&audit.stdout));
+}
