@@ -41,7 +41,7 @@ test: ## Every test, with real Blender, a real chain and real processes
 
 bench: ## What each operation costs: calls, round trips, read and write units
 	@infra/local/install.sh test
-	@cargo test --package framefair-tests --test costs -- --nocapture
+	@cargo test --workspace --test costs -- --nocapture
 
 lint: ## Formatting, clippy without warnings, licences and duplicates
 	@infra/local/install.sh lint

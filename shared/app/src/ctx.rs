@@ -2,6 +2,7 @@
 
 use framefair_chain::Chain;
 use framefair_domain::id::{JobId, ProviderId};
+use framefair_domain::money::{LAMPORTS_PER_SOL, Lamports};
 use framefair_domain::time::{HOUR_MS, MINUTE_MS, SECOND_MS};
 use framefair_domain::wallet::Wallet;
 use framefair_store::{Queue, Store};
@@ -32,6 +33,8 @@ pub struct Platform {
     pub reconnect_grace_ms: i64,
     /// A paid job may wait for a provider for this long.
     pub wait_max_ms: i64,
+    /// Payments from here on need both RPC nodes to agree, where two are configured.
+    pub agree_above: Lamports,
     /// The largest scene that is taken.
     pub scene_bytes_max: u64,
     /// The largest frame that a node may deliver.
@@ -47,6 +50,7 @@ impl Platform {
             dispatch_timeout_ms: 5 * MINUTE_MS,
             reconnect_grace_ms: 30 * SECOND_MS,
             wait_max_ms: 24 * HOUR_MS,
+            agree_above: Lamports(10 * LAMPORTS_PER_SOL),
             scene_bytes_max: 2 << 30,
             frame_bytes_max: 512 << 20,
         }

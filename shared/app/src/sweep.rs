@@ -30,6 +30,7 @@ pub enum Reach {
 /// Looks at what is due, and says how many jobs that were.
 pub async fn sweep(ctx: &Ctx, call: &mut Call, reach: Reach) -> Result<usize, Refusal> {
     let mut looked_at = 0;
+    let mut read = None;
     for shard in 0..keys::DUE_SHARDS {
         let mut start = None;
         loop {
@@ -43,7 +44,7 @@ pub async fn sweep(ctx: &Ctx, call: &mut Call, reach: Reach) -> Result<usize, Re
                 .await?;
             for id in page.keys().iter().filter_map(keys::job_of) {
                 looked_at += 1;
-                if let Err(refusal) = look_at(ctx, call, id).await {
+                if let Err(refusal) = look_at(ctx, call, id, &mut read).await {
                     tracing::warn!(job = %id, %refusal, "A job could not be swept");
                 }
             }
@@ -57,8 +58,14 @@ pub async fn sweep(ctx: &Ctx, call: &mut Call, reach: Reach) -> Result<usize, Re
     Ok(looked_at)
 }
 
-/// Does for one job whatever its state asks for, and dates its next look.
-pub async fn look_at(ctx: &Ctx, call: &mut Call, id: JobId) -> Result<(), Refusal> {
+/// Does for one job whatever its state asks for, and dates its next look. `read` is until when
+/// this sweep has read escrow's history, once it had to.
+async fn look_at(
+    ctx: &Ctx,
+    call: &mut Call,
+    id: JobId,
+    read: &mut Option<Timestamp>,
+) -> Result<(), Refusal> {
     let Some(job) = ctx.store.get::<JobRow>(&keys::job(id)).await? else { return Ok(()) };
     let hint = Hint::about(id);
     match job.state {
@@ -68,7 +75,11 @@ pub async fn look_at(ctx: &Ctx, call: &mut Call, id: JobId) -> Result<(), Refusa
                 return redate(ctx, job, at).await;
             }
             // A payment of the last second may not be final yet, or its call never came.
-            if !watch::has_passed(ctx, call, at).await? {
+            let until = match *read {
+                Some(until) => until,
+                None => *read.insert(watch::watch_until(ctx, call).await?),
+            };
+            if until <= at {
                 return redate(ctx, job, call.now.plus_ms(WHEN_FINAL_MS)).await;
             }
             return expire(ctx, call, id).await;

@@ -43,14 +43,12 @@ pub async fn watch(ctx: &Ctx, call: &Call) -> Result<usize, Refusal> {
     }
 }
 
-/// Whether all that landed by `at` is booked; books it if it is final.
-pub(crate) async fn has_passed(ctx: &Ctx, call: &Call, at: Timestamp) -> Result<bool, Refusal> {
+/// Books everything, and says of which block time everything older is booked now.
+pub(crate) async fn watch_until(ctx: &Ctx, call: &Call) -> Result<Timestamp, Refusal> {
     let slot = ctx.chain.slot(Commitment::Finalized).await?;
-    if ctx.chain.block_time(slot).await?.is_none_or(|time| time <= at) {
-        return Ok(false);
-    }
+    let time = ctx.chain.block_time(slot).await?;
     watch(ctx, call).await?;
-    Ok(true)
+    Ok(time.unwrap_or_default())
 }
 
 /// Everything newer than `until`, newest first.
@@ -114,7 +112,7 @@ async fn book(ctx: &Ctx, call: &Call, seen: &Seen) -> Result<bool, Refusal> {
     }
 }
 
-/// Books a transaction as the operator's own funds.
+/// Books a transaction as the operator's own funds, also where it was taken for a stray before.
 pub async fn book_float(ctx: &Ctx, call: &Call, signature: &TxSignature) -> Result<(), Refusal> {
     let facts = ctx.chain.facts(signature, Commitment::Confirmed).await?;
     let facts = facts.ok_or(Refusal::PaymentUnseen)?;
@@ -122,7 +120,19 @@ pub async fn book_float(ctx: &Ctx, call: &Call, signature: &TxSignature) -> Resu
     let (signature, slot) = (facts.signature, facts.slot);
     let row = InflowRow { signature, kind: Inbound::Float, job: None, slot, lamports };
     tracing::info!(%signature, lamports = lamports.0, at = call.now.0, "Booked the operator's float");
-    Ok(ctx.store.write(Write::put(&row, When::Absent)).await?)
+    match ctx.store.write(Write::put(&row, When::Absent)).await {
+        Ok(()) => return Ok(()),
+        Err(WriteFailed::Condition) => {}
+        Err(other) => return Err(other.into()),
+    }
+    let entry = ctx.store.get::<InflowRow>(&keys::inflow(&signature)).await?;
+    match entry.map(|entry| (entry.kind, entry.job)) {
+        Some((Inbound::Stray, None)) => {
+            Ok(ctx.store.write(Write::put(&row, When::Present)).await?)
+        }
+        Some((Inbound::Float, _)) => Ok(()),
+        _ => Err(Refusal::SignatureUsed),
+    }
 }
 
 /// What escrow gained by it, when it gained.

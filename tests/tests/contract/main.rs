@@ -10,4 +10,6 @@ mod stage;
 #[path = "../tree/mod.rs"]
 #[allow(dead_code, reason = "each test file uses its own part of the tree")]
 mod tree;
+mod verbs;
 mod walk;
+mod work;

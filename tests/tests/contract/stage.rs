@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::schema::{check, contract, operations, resolved};
 
 /// A slow and busy machine may need long for what is usually done at once.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// A lost socket may come back within this; nobody here does.
 const GRACE_MS: u32 = 1_000;

@@ -2,17 +2,16 @@
 //! be without a broken chain or with limits off is listed, and tested beside.
 
 use framefair_chain::Signer;
-use framefair_wire::market::{Fault, FromProvider, Progress};
 use reqwest::header::HOST;
 use serde_json::{Value, json};
 
 use crate::people::{
-    Seller, blend, buyer, claim, now_ms, order, paid, picture, pricing, quote, still, transfer,
+    Seller, blend, buyer, claim, now_ms, order, paid, pricing, quote, still, transfer,
 };
-use crate::schema::{contract, operations};
-use crate::stage::{Hub, until};
+use crate::stage::Hub;
+use crate::work;
 
-const NOBODY: &str = "0195a2c4-7d3e-7a10-9c1b-2f4be3a1c001";
+pub(crate) const NOBODY: &str = "0195a2c4-7d3e-7a10-9c1b-2f4be3a1c001";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_documented_answer_is_given_by_the_live_hub() {
@@ -22,8 +21,8 @@ async fn every_documented_answer_is_given_by_the_live_hub() {
     let client = buyer(&hub, 101).await;
     submissions(&hub, &client, &seller).await;
     payments(&hub, &client, &seller).await;
-    finished(&hub, &client).await;
-    failed(&hub, &client).await;
+    work::finished(&hub, &client).await;
+    work::failed(&hub, &client).await;
     let unseen = hub.unseen();
     let elsewhere = |(id, status): &(String, u16)| {
         // Limits are off here, see rates.rs; the chain is up, see hostile.rs.
@@ -177,8 +176,6 @@ async fn submissions(hub: &Hub, client: &Signer, seller: &Seller) {
         assert_eq!(answer.status, status, "{name} {bad}: {}", answer.error());
     }
     let noise = reqwest::multipart::Part::bytes(vec![9; 100]).file_name("scene.exe");
-    let form = order(blend(0), &[]).text("clientWallet", wallet.clone());
-    drop(form);
     let form =
         reqwest::multipart::Form::new().part("file", noise).text("clientWallet", wallet.clone());
     send(form).await.is(400).error();
@@ -219,7 +216,6 @@ async fn payments(hub: &Hub, client: &Signer, seller: &Seller) {
     ] {
         let signature = transfer(hub, from, to, amount, memo).await;
         let answer = claim(hub, &job, &signature).await.is(400).json();
-        // The watcher may have been here first: then the quote is over, and says so.
         let said = answer["code"].as_str().unwrap_or_default().to_owned();
         assert_eq!(said, code, "{answer}");
     }
@@ -270,138 +266,4 @@ async fn cancel(hub: &Hub, client: &Signer, job: &str) {
             json!({ "jobId": job, "status": "cancelled", "refundTx": null })
         );
     }
-}
-
-/// A job that a provider takes over its socket and hands in over HTTP.
-async fn finished(hub: &Hub, client: &Signer) {
-    let seller = Seller::new(11).register(hub, &["frames", "relay"]).await;
-    seller.set(hub, "online").await.is(200);
-    let mut socket = seller.connect(hub, "/hub/ws").await;
-    socket.say(&FromProvider::Ready { slots: 1 }).await;
-    let (job, _) = paid(hub, client, &seller).await;
-    let task = socket.assigned().await;
-    assert_eq!(task.attempt.job_id.to_string(), job);
-    let look = || hub.call("renderStatus", hub.ask("GET", &format!("/render/{job}")));
-    assert_eq!(look().await.json()["data"]["status"], "queued");
-    socket.say(&FromProvider::Accepted(task.attempt)).await;
-    let progress = Progress { frames_done: 0, frames_total: 1, frame: 1, sample: 3, samples: 16 };
-    socket.say(&FromProvider::Progress { attempt: task.attempt, progress }).await;
-    let rendering = until("the job is shown as rendering", || async {
-        let job = look().await.json();
-        (job["data"]["status"] == "rendering").then_some(job)
-    });
-    assert!(rendering.await["data"]["startedAt"].is_i64());
-
-    let stranger = Seller::new(12).register(hub, &["relay"]).await;
-    let file = picture(5);
-    stranger.complete(hub, &job, &file).await.is(400).error();
-    seller.hand_in(hub, &job, &stranger.sign("complete"), &file).await.is(401).error();
-    seller.complete(hub, NOBODY, &file).await.is(404).error();
-    let give_up = |body: Value| {
-        hub.call(
-            "providerFailed",
-            hub.ask("POST", &format!("/provider/job/{job}/failed")).json(&body),
-        )
-    };
-    let forged = stranger.sign(&format!("failed:{job}:broken"));
-    give_up(json!({ "providerId": seller.id, "error": "broken", "signature": forged }))
-        .await
-        .is(401)
-        .error();
-    give_up(json!({ "providerId": seller.id, "error": "x".repeat(4_001) })).await.is(400).error();
-    give_up(json!({ "providerId": NOBODY, "error": "broken" })).await.is(404).error();
-    // Unsigned: anybody's word, which moves nothing.
-    give_up(json!({ "providerId": seller.id, "error": "broken" })).await.is(200);
-
-    seller.complete(hub, &job, &file).await.is(200);
-    let done = until("the job is completed", || async {
-        let job = look().await.is(200).json();
-        assert_ne!(job["data"]["status"], "failed", "{job}");
-        (job["data"]["status"] == "completed").then_some(job)
-    });
-    let done = done.await;
-    assert_eq!(done["data"]["finalPrice"], done["data"]["estimatedPrice"]);
-    assert_eq!(done["data"]["renderTime"], 12.5);
-    assert_eq!(done["data"]["resultUrl"], format!("/render/{job}/result"));
-    seller.complete(hub, &job, &file).await.is(200);
-    seller.complete(hub, &job, &picture(6)).await.is(400).error();
-
-    for prefix in ["", "/hub"] {
-        let path = format!("{prefix}/render/{job}/result");
-        let there = hub.call("renderResult", hub.ask("GET", &path)).await.is(302);
-        let served = hub.raw(hub.http.get(there.header("location"))).await.is(200);
-        assert_eq!((served.header("content-type"), &served.bytes), ("image/png", &file));
-        let inline = hub.ask("GET", &format!("{path}?redirect=false"));
-        let inline = hub.call("renderResult", inline).await.is(200);
-        assert_eq!((inline.header("content-type"), &inline.bytes), ("image/png", &file));
-        let odd = hub.ask("GET", &format!("{path}?redirect=maybe"));
-        hub.call("renderResult", odd).await.is(400).error();
-    }
-    let stats = hub.call("stats", hub.ask("GET", "/stats")).await.is(200).json();
-    assert_eq!(
-        (&stats["data"]["completedJobs"], &stats["data"]["onlineProviders"]),
-        (&json!(1), &json!(2))
-    );
-}
-
-/// A job whose scene is at fault is failed at once, and paid back.
-async fn failed(hub: &Hub, client: &Signer) {
-    let seller = Seller::new(21).register(hub, &["relay"]).await;
-    seller.set(hub, "online").await.is(200);
-    let mut socket = seller.connect(hub, "/ws").await;
-    let (job, _) = paid(hub, client, &seller).await;
-    let mut task = socket.assigned().await;
-    let fail =
-        |attempt| FromProvider::Failed { attempt, fault: Fault::Scene, error: "no\ncamera".into() };
-    socket.say(&fail(task.attempt)).await;
-    let look = || hub.call("renderStatus", hub.ask("GET", &format!("/render/{job}")));
-    // Another provider able to take it may be asked first; here nobody else is connected for long.
-    let ended = until("the job failed and was paid back", || async {
-        let job = look().await.is(200).json();
-        (job["data"]["status"] == "failed" && job["data"]["refundTx"].is_string()).then_some(job)
-    });
-    tokio::pin!(ended);
-    let ended = loop {
-        tokio::select! {
-            ended = &mut ended => break ended,
-            again = socket.assigned() => {
-                task = again;
-                socket.say(&fail(task.attempt)).await;
-            }
-        }
-    };
-    assert_eq!(ended["data"]["error"], "nocamera", "control characters are taken out");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn wrong_verbs_and_unknown_paths_are_answered_in_the_envelope() {
-    let hub = Hub::start().await;
-    for (_, method, path, _) in operations(&contract()) {
-        let wrong = if method == "GET" { "PUT" } else { "GET" };
-        for prefix in ["", "/hub"] {
-            if method != "GET" && path == "/render/pay" {
-                continue; // GET /render/pay is GET /render/{jobId} of a job that is not there.
-            }
-            let path =
-                format!("{prefix}{}", path.replace("{id}", NOBODY).replace("{jobId}", NOBODY));
-            let answer = hub.raw(hub.ask(wrong, &path)).await;
-            assert_eq!(answer.status, 405, "{wrong} {path}");
-            assert!(answer.header("allow").split([',', ' ']).any(|verb| verb == method), "{path}");
-            assert_eq!(answer.error(), "Method not allowed");
-        }
-    }
-    for path in ["/render/a/b", "/hub/nothing", "/provider", "/providers/a/b", "/hub/render/a/b/c"]
-    {
-        let answer = hub.raw(hub.ask("GET", path)).await.is(404).json();
-        assert_eq!(answer, json!({ "success": false, "error": "Not found" }), "{path}");
-    }
-    let outside = hub.raw(hub.ask("GET", "/wp-login.php")).await.is(404).json();
-    assert_eq!(
-        (&outside["detail"], &outside["message"]),
-        (&json!("Not Found"), &json!("Not found"))
-    );
-    for path in ["/render/pay", "/hub/providers", "/nothing"] {
-        hub.raw(hub.ask("OPTIONS", path).header("origin", "https://example.com")).await.is(204);
-    }
-    hub.stop().await;
 }

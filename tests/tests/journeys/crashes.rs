@@ -2,8 +2,8 @@
 
 use crate::place::Place;
 
-/// Three frames of some seconds each: long enough to be interrupted in the second.
-const LONG: [&str; 4] = ["--frames", "1-3", "--samples", "1000"];
+/// Three frames of a second or more each: long enough to be interrupted in the second.
+const LONG: [&str; 4] = ["--frames", "1-3", "--samples", "400"];
 
 #[test]
 fn a_node_killed_in_mid_frame_comes_back_and_finishes() {

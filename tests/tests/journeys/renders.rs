@@ -120,7 +120,7 @@ fn one_node_renders_for_two_clients_at_once() {
     place.client("one");
     place.client("other");
     let scene = place.scenes.path("animation.blend");
-    let line = ["--frames", "1-2", "--samples", "600"];
+    let line = ["--frames", "1-2", "--samples", "300"];
     let (one, other) =
         (place.begin_render("one", &scene, &line), place.begin_render("other", &scene, &line));
     let (one, other) = (one.finish().ok(), other.finish().ok());

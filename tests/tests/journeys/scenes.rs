@@ -52,6 +52,12 @@ pub(crate) fn scenes() -> &'static Scenes {
         fs::write(folder.join("noise.blend"), noise(40_000)).expect("noise");
         let headed = [b"BLENDER-v304".as_slice(), &noise(40_000)].concat();
         fs::write(folder.join("headed-noise.blend"), headed).expect("noise with a head");
+        // Sound as far as one can see without Blender; the description of its own structures is noise.
+        let mut damaged = fs::read(folder.join("animation.blend")).expect("a scene");
+        let described =
+            damaged.windows(8).rposition(|it| it == b"SDNANAME").expect("a description");
+        damaged[described..described + 4_000].copy_from_slice(&noise(4_000));
+        fs::write(folder.join("damaged.blend"), damaged).expect("a damaged scene");
         Scenes { folder, _lock: lock }
     })
 }

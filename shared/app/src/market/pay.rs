@@ -139,6 +139,8 @@ async fn explained(
     refused: Refusal,
 ) -> Result<Refusal, Refusal> {
     let claim = ctx.store.get::<InflowRow>(&keys::inflow(signature)).await?;
-    let elsewhere = claim.is_some_and(|claim| claim.job != Some(id));
+    // What the watcher booked as a stray paid for nothing.
+    let elsewhere =
+        claim.is_some_and(|claim| claim.kind == Inbound::Payment && claim.job != Some(id));
     Ok(if elsewhere { Refusal::SignatureUsed } else { refused })
 }

@@ -91,10 +91,16 @@ enum Finality {
 }
 
 async fn finality(ctx: &Ctx, job: &JobRow, payment: &Payment) -> Result<Finality, Refusal> {
-    let (finalized_slot, facts) = tokio::try_join!(
-        ctx.chain.slot(Commitment::Finalized),
-        ctx.chain.facts(&payment.signature, Commitment::Finalized),
-    )?;
+    let facts = async {
+        // Above the limit one node's word is not enough where there is a second.
+        let large = ctx.chain.has_second() && payment.lamports >= ctx.platform.agree_above;
+        if large {
+            ctx.chain.facts_agreed(&payment.signature, Commitment::Finalized).await
+        } else {
+            ctx.chain.facts(&payment.signature, Commitment::Finalized).await
+        }
+    };
+    let (finalized_slot, facts) = tokio::try_join!(ctx.chain.slot(Commitment::Finalized), facts)?;
     if let Some(facts) = facts {
         // A fork may have landed it again elsewhere; what counts is what is final. That it came
         // in time was settled when it was accepted.

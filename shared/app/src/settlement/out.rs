@@ -1,10 +1,12 @@
 //! One transaction of a settlement at a time: signed, stored, sent, followed to its end.
 
-use framefair_chain::{Commitment, Fate, Order, RENT_EXEMPT_MIN, Sent, check_out, memo_out};
+use framefair_chain::{
+    Commitment, Fate, Order, PRICE_MAX, RENT_EXEMPT_MIN, Sent, UNITS_MAX, check_out, memo_out,
+};
 use framefair_domain::money::Lamports;
 use framefair_domain::settlement::{Event, Inflow, Leg, LegKind, Outflow, Plan, next};
 use framefair_domain::time::{MINUTE_MS, SECOND_MS};
-use framefair_domain::wallet::{TxSignature, Wallet};
+use framefair_domain::wallet::Wallet;
 use framefair_store::rows::{JobRow, OutflowRow, SignedOutRow};
 use framefair_store::{TransactFailed, When, Write, WriteFailed, keys};
 
@@ -16,6 +18,10 @@ use crate::{Broken, Call, Ctx, Refusal, sweep};
 const WHEN_RPC_IS_BACK_MS: i64 = 10 * SECOND_MS;
 /// A payout too small to open its owner's wallet waits this long between looks.
 const WHEN_WALLET_IS_OPEN_MS: i64 = 10 * MINUTE_MS;
+/// And one that escrow or gas cannot pay for, this long.
+const WHEN_FUNDED_MS: i64 = MINUTE_MS;
+/// Two signatures, and all compute units at the highest price that we bid.
+const FEE_MAX: u64 = 2 * 5_000 + UNITS_MAX as u64 * PRICE_MAX / 1_000_000;
 
 /// Signs transaction `after + 1` and stores it; whoever stores first wins, and what is stored is
 /// what is sent.
@@ -37,6 +43,10 @@ pub(super) async fn sign(
         Deliverable::NotYet => return put_off(ctx, call, job, WHEN_WALLET_IS_OPEN_MS).await,
     };
     let legs = legs(plan, excess_held);
+    if !funded(ctx, signers, sum(&legs)).await? {
+        tracing::error!(job = %job.id, "Escrow or gas is short: nothing leaves until it is funded");
+        return put_off(ctx, call, job, WHEN_FUNDED_MS).await;
+    }
     let order = Order { settlement: job.id, attempt: n, legs: &legs };
     let out = ctx.chain.sign_out(&order, &signers.escrow, &signers.gas).await?;
     let row = SignedOutRow {
@@ -140,7 +150,7 @@ async fn settled(
         Err(other) => return Err(other.into()),
     }
     tracing::info!(job = %job.id, lamports = lamports.0, at = call.now.0, "Settled a job");
-    count_refund(ctx, &job, last.signature, &legs(plan, last.excess_held)).await;
+    count_refund(ctx, &job, last, plan).await;
     Ok(Advanced::Nothing)
 }
 
@@ -158,16 +168,12 @@ pub(super) async fn close(
 }
 
 /// What goes back to the client leaves the platform's volume.
-async fn count_refund(
-    ctx: &Ctx,
-    job: &JobRow,
-    signature: TxSignature,
-    legs: &[(Wallet, Lamports)],
-) {
-    let back = legs.iter().filter(|(to, _)| *to == job.client).map(|(_, lamports)| lamports.0);
-    let lamports = -i64::try_from(back.sum::<u64>()).unwrap_or(0);
+async fn count_refund(ctx: &Ctx, job: &JobRow, last: &SignedOutRow, plan: &Plan) {
+    // By kind, not by wallet: a provider may buy from itself.
+    let back = sent(plan, last.excess_held).filter(|leg| leg.kind != LegKind::Payout);
+    let lamports = -i64::try_from(back.map(|leg| leg.lamports.0).sum::<u64>()).unwrap_or(0);
     if lamports != 0 {
-        tracing::info!(job = %job.id, %signature, lamports, "Returned money to the client");
+        tracing::info!(job = %job.id, signature = %last.signature, lamports, "Returned money to the client");
         ctx.count(Some(job.id), Count { lamports, ..Count::default() }).await;
     }
 }
@@ -176,6 +182,19 @@ async fn count_refund(
 async fn put_off(ctx: &Ctx, call: &Call, job: JobRow, ms: i64) -> Result<Advanced, Refusal> {
     sweep::redate(ctx, job, call.now.plus_ms(ms)).await?;
     Ok(Advanced::Nothing)
+}
+
+/// Attempts are counted, so none is spent on what cannot land.
+async fn funded(ctx: &Ctx, signers: &Signers, sum: Lamports) -> Result<bool, Refusal> {
+    let (escrow, gas) = (signers.escrow.wallet(), signers.gas.wallet());
+    let (escrow, gas) = tokio::try_join!(
+        ctx.chain.balance(&escrow, Commitment::Confirmed),
+        ctx.chain.balance(&gas, Commitment::Confirmed),
+    )?;
+    // A wallet holds nothing at all, or the rent-exempt minimum.
+    let escrow_left = escrow.0.checked_sub(sum.0);
+    let stays = escrow_left.is_some_and(|left| left == 0 || left >= RENT_EXEMPT_MIN);
+    Ok(stays && gas.0 >= RENT_EXEMPT_MIN + FEE_MAX)
 }
 
 enum Deliverable {
@@ -206,9 +225,12 @@ async fn deliverable(ctx: &Ctx, plan: &Plan) -> Result<Deliverable, Refusal> {
     })
 }
 
+fn sent(plan: &Plan, excess_held: bool) -> impl Iterator<Item = &Leg> {
+    plan.legs.iter().filter(move |leg| !(excess_held && leg.kind == LegKind::Excess))
+}
+
 fn legs(plan: &Plan, excess_held: bool) -> Vec<(Wallet, Lamports)> {
-    let sent = |leg: &&Leg| !(excess_held && leg.kind == LegKind::Excess);
-    plan.legs.iter().filter(sent).map(|leg| (leg.to, leg.lamports)).collect()
+    sent(plan, excess_held).map(|leg| (leg.to, leg.lamports)).collect()
 }
 
 fn sum(legs: &[(Wallet, Lamports)]) -> Lamports {

@@ -70,7 +70,8 @@ async fn a_delivery_and_a_cancellation_at_once_make_one_plan() {
 async fn a_payment_of_the_last_second_and_the_end_of_its_quote_at_once_end_in_one_state() {
     let world = World::new().await;
     let client = world.client(1).await;
-    let quotes = [world.quote(&client).await, world.quote(&client).await, world.quote(&client).await];
+    let quotes =
+        [world.quote(&client).await, world.quote(&client).await, world.quote(&client).await];
     world.later(15 * 60 + 100).await;
     let mut paid = Vec::new();
     for quote in &quotes {

@@ -169,13 +169,44 @@ async fn a_payout_that_always_fails_is_parked_for_an_operator_and_still_accounte
     let escrow = world.signers.escrow.wallet();
     let job = owed(&world, &client).await;
     let holds = world.lamports(&escrow).await;
-    world.give(&escrow, 900_000).await;
-    let parked = world.settle(job).await;
+    for _ in 0..13 {
+        // Full when it is looked at, and empty when the payout lands.
+        world.give(&escrow, holds).await;
+        world.warp(2).await;
+        world.give(&escrow, 900_000).await;
+        world.advance(job).await.unwrap();
+        world.finalize().await;
+    }
+    let parked = world.job(job).await;
     assert_eq!((parked.outflow, world.signed(job).await.len()), (Outflow::Parked, 12));
     world.give(&escrow, holds).await;
     assert_eq!(world.advance(job).await.unwrap(), Advanced::Nothing);
     let audit = world.balanced().await;
     assert_eq!((audit.parked, audit.open_obligations), (i128::from(PRICE), 0));
+}
+
+#[tokio::test]
+async fn a_payout_waits_for_an_escrow_or_a_gas_wallet_that_is_short() {
+    let world = World::new().await;
+    let client = world.client(1).await;
+    let provider = world.home_party.wallet();
+    let had = world.lamports(&provider).await;
+    let job = owed(&world, &client).await;
+    for wallet in [world.signers.escrow.wallet(), world.signers.gas.wallet()] {
+        let holds = world.lamports(&wallet).await;
+        world.give(&wallet, 900_000).await;
+        world.finalize().await;
+        for _ in 0..20 {
+            assert_eq!(world.advance(job).await.unwrap(), Advanced::Nothing);
+        }
+        assert!(world.signed(job).await.is_empty(), "no attempt is wasted");
+        assert!(world.job(job).await.due.is_some_and(|due| due > world.now()));
+        world.give(&wallet, holds).await;
+        world.finalize().await;
+    }
+    world.settle(job).await;
+    assert_eq!(world.lamports(&provider).await, had + BASE);
+    world.balanced().await;
 }
 
 #[tokio::test]

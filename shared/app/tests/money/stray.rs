@@ -2,8 +2,8 @@
 //! every lamport of escrow has a name.
 
 use framefair_app::sweep::{Reach, sweep};
-use framefair_app::watch::watch;
-use framefair_app::{JobState, audit};
+use framefair_app::watch::{book_float, watch};
+use framefair_app::{JobState, Refusal, audit};
 use framefair_chain::{Fault, UNSUPPORTED_VERSION};
 use framefair_domain::money::Lamports;
 use framefair_store::rows::Inbound;
@@ -90,6 +90,26 @@ async fn what_pays_nothing_is_booked_as_a_stray_and_owed_to_nobody() {
     assert_eq!(audit.strays_in, i128::from(PRICE - 1 + 777 + 1));
     assert_eq!((audit.payments_in, audit.open_obligations), (0, 0));
     assert_eq!(world.job(quote.job).await.state, JobState::AwaitingPayment);
+}
+
+#[tokio::test]
+async fn an_operator_claims_a_stray_as_his_float_and_never_a_clients_payment() {
+    let world = World::new().await;
+    let client = world.client(1).await;
+    let operator = world.client(2).await;
+    let escrow = world.signers.escrow.wallet();
+    let top_up = transfer(&operator.wallet(), &escrow, 5_000_000);
+    let top_up = world.transact(&[top_up], &[&operator]).await;
+    let (_, paid) = world.paid(&client, PRICE).await;
+    let before = world.balanced().await;
+    assert_eq!(before.strays_in, 5_000_000);
+    for _ in 0..2 {
+        book_float(&world.ctx, &world.call(), &top_up).await.unwrap();
+    }
+    let taken = book_float(&world.ctx, &world.call(), &paid).await;
+    assert!(matches!(taken, Err(Refusal::SignatureUsed)), "{taken:?}");
+    let after = world.balanced().await;
+    assert_eq!((after.float, after.strays_in), (before.float + 5_000_000, 0));
 }
 
 #[tokio::test]
