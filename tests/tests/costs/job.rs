@@ -239,7 +239,8 @@ impl Market {
         let png = png.into_inner();
         let put = Put { frame: FRAME, size: png.len() as u64, sha256: Sha256::digest(&png).into() };
         let granted = delivery::want_put(&self.ctx, session, job, 1, put).await.unwrap();
-        let mut request = reqwest::Client::new().put(&granted.url);
+        let client = reqwest::Client::builder().timeout(Duration::from_secs(60)).build().unwrap();
+        let mut request = client.put(&granted.url);
         for (name, value) in granted.headers {
             request = request.header(name, value);
         }

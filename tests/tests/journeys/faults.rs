@@ -81,7 +81,7 @@ fn a_file_of_noise_is_refused_before_anybody_pays() {
         .part("file", reqwest::multipart::Part::bytes(noise(5_000)).file_name("noise.blend"));
     let url = format!("{}/render", place.hub_url());
     let (status, said) = place.runtime.block_on(async {
-        let answer = reqwest::Client::new().post(url).multipart(form).send().await;
+        let answer = crate::place::http().post(url).multipart(form).send().await;
         let answer = answer.expect("the hub answers");
         (answer.status(), answer.text().await.expect("text"))
     });

@@ -276,7 +276,7 @@ impl Place {
             "params": [signature, { "maxSupportedTransactionVersion": 0, "commitment": "confirmed" }],
         });
         let answer: Value = self.runtime.block_on(async {
-            let asked = reqwest::Client::new().post(self.rpc_url()).json(&call).send().await;
+            let asked = http().post(self.rpc_url()).json(&call).send().await;
             asked.expect("the chain answers").json().await.expect("JSON")
         });
         answer["result"]["meta"]["fee"].as_u64().unwrap_or_else(|| panic!("{answer}"))
@@ -328,4 +328,10 @@ fn free_ports() -> [u16; 3] {
         }
     }
     panic!("no four ports in a row are free");
+}
+
+/// A client that does not wait for ever.
+pub(crate) fn http() -> reqwest::Client {
+    let client = reqwest::Client::builder().timeout(std::time::Duration::from_secs(60));
+    client.build().expect("a client")
 }

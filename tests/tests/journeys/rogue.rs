@@ -54,7 +54,7 @@ impl Rogue {
         let key = SigningKey::from_bytes(&bytes[..32].try_into().expect("32 bytes"));
         let wallet = bs58::encode(key.verifying_key().to_bytes()).into_string();
         let wallet: Wallet = wallet.parse().expect("a key is an address");
-        let (hub, client) = (place.hub_url(), Client::new());
+        let (hub, client) = (place.hub_url(), crate::place::http());
         let spec = json!({
             "gpus": [], "gpuCount": 0, "totalVram": 0, "maxFileSize": 100,
             "supportedFormats": [".blend"], "blenderVersion": "9.9.9",

@@ -105,7 +105,8 @@ fn a_picture_cannot_be_swapped_after_it_was_verified() {
                 assert!(!status.is_success(), "{method} {status}");
             }
         }
-        let now = reqwest::get(&link).await.expect("the store answers").bytes().await;
+        let now =
+            crate::place::http().get(&link).send().await.expect("the store answers").bytes().await;
         assert_eq!(now.expect("bytes"), shown);
         // Said twice, paid once.
         rogue.say_done(task.attempt).await;

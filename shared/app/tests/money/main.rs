@@ -1,6 +1,8 @@
 //! Money against a real cloud and a real chain, both in this process: what may be taken for a
 //! payment, and that what is owed leaves once. Knows no HTTP.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod cancel;
 mod crashes;
 mod payment_fraud;
