@@ -1,13 +1,15 @@
 //! The workers as Lambdas: SQS batches with partial failures, and schedules.
 
+use std::fmt::Debug;
 use std::path::PathBuf;
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
 use framefair_app::settlement::{Signer, Signers};
 use framefair_app::sweep::Reach;
-use framefair_app::{Ctx, Hint, Queue, Refusal};
-
+use framefair_app::{Ctx, Queue, Refusal};
 use lambda_runtime::{Error, LambdaEvent};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::{Outcome, dispatch, payouts, sweep, verify, watch};
@@ -96,19 +98,35 @@ impl Function {
     }
 
     async fn one(&self, body: &str) -> Result<(), Refusal> {
+        match (self.worker, &self.signers) {
+            (Worker::Payouts, Some(signers)) => {
+                self.follow(Queue::Payouts, body, async |hint| {
+                    payouts(&self.ctx, signers, hint).await
+                })
+                .await
+            }
+            (Worker::Verify, _) => {
+                self.follow(Queue::Verify, body, async |hint| verify(&self.ctx, hint).await).await
+            }
+            _ => {
+                self.follow(Queue::Dispatch, body, async |hint| dispatch(&self.ctx, hint).await)
+                    .await
+            }
+        }
+    }
+
+    async fn follow<M: Serialize + DeserializeOwned + Debug>(
+        &self,
+        queue: Queue,
+        body: &str,
+        work: impl AsyncFn(&M) -> Result<Outcome, Refusal>,
+    ) -> Result<(), Refusal> {
         // A message that is not a hint will never be one: drop it rather than have it come back.
-        let Ok(hint) = serde_json::from_str::<Hint>(body) else {
-            tracing::warn!("Dropped a message that is no hint");
+        let Ok(hint) = serde_json::from_str::<M>(body) else {
+            tracing::warn!(?queue, "Dropped a message that is no hint");
             return Ok(());
         };
-        let (queue, outcome) = match (self.worker, &self.signers) {
-            (Worker::Payouts, Some(signers)) => {
-                (Queue::Payouts, payouts(&self.ctx, signers, &hint).await?)
-            }
-            (Worker::Verify, _) => (Queue::Verify, verify(&self.ctx, &hint).await?),
-            _ => (Queue::Dispatch, dispatch(&self.ctx, &hint).await?),
-        };
-        if let Outcome::Again(delay_s) = outcome {
+        if let Outcome::Again(delay_s) = work(&hint).await? {
             self.ctx.hint(queue, &hint, delay_s).await;
         }
         Ok(())

@@ -7,7 +7,7 @@ mod verify;
 use framefair_app::delivery::{self, Dispatched};
 use framefair_app::settlement::{Advanced, Signers, advance};
 use framefair_app::sweep::{self, Reach};
-use framefair_app::{Call, Ctx, Hint, Refusal, watch};
+use framefair_app::{Call, Ctx, Hint, Refusal, Settle, watch};
 
 pub use verify::verify;
 
@@ -33,8 +33,8 @@ pub async fn dispatch(ctx: &Ctx, hint: &Hint) -> Result<Outcome, Refusal> {
 }
 
 /// Moves one settlement one step.
-pub async fn payouts(ctx: &Ctx, signers: &Signers, hint: &Hint) -> Result<Outcome, Refusal> {
-    match advance(ctx, &Call::live(), signers, hint.job).await {
+pub async fn payouts(ctx: &Ctx, signers: &Signers, hint: &Settle) -> Result<Outcome, Refusal> {
+    match advance(ctx, &Call::live(), signers, hint.settlement).await {
         Ok(Advanced::Nothing) | Err(Refusal::NotFound) => Ok(Outcome::Done),
         Ok(Advanced::Later(ms)) => Ok(Outcome::Again(seconds(ms))),
         Err(refusal) => Err(refusal),

@@ -1,14 +1,17 @@
 //! Runs the workers as the cloud's event sources would: queues are polled, schedules tick.
 
+use std::fmt::Debug;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use framefair_app::settlement::Signers;
 use framefair_app::sweep::Reach;
-use framefair_app::{Ctx, Hint, Refusal};
+use framefair_app::{Ctx, Refusal};
 use framefair_store::{Message, Queue};
 use framefair_workers::{Outcome, dispatch, payouts, sweep, verify, watch};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -74,9 +77,10 @@ async fn watch_for_ever(ctx: Ctx) {
     }
 }
 
-async fn poll<W, F>(ctx: Ctx, queue: Queue, work: W)
+async fn poll<M, W, F>(ctx: Ctx, queue: Queue, work: W)
 where
-    W: Fn(Ctx, Hint) -> F + Send + Sync + 'static,
+    M: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static,
+    W: Fn(Ctx, M) -> F + Send + Sync + 'static,
     F: Future<Output = Result<Outcome, Refusal>> + Send + 'static,
 {
     loop {
@@ -91,7 +95,7 @@ where
         };
         let mut batch = JoinSet::new();
         for message in messages {
-            let Ok(hint) = serde_json::from_str::<Hint>(&message.body) else {
+            let Ok(hint) = serde_json::from_str::<M>(&message.body) else {
                 drop_message(&ctx, queue, &message).await;
                 continue;
             };
@@ -107,7 +111,7 @@ async fn finish(
     ctx: &Ctx,
     queue: Queue,
     message: &Message,
-    hint: &Hint,
+    hint: &(impl Serialize + Debug),
     outcome: Result<Outcome, Refusal>,
 ) {
     match outcome {
@@ -117,7 +121,7 @@ async fn finish(
             drop_message(ctx, queue, message).await;
         }
         Err(refusal) => {
-            tracing::warn!(job = %hint.job, ?queue, %refusal, "A hint could not be followed yet");
+            tracing::warn!(?hint, ?queue, %refusal, "A hint could not be followed yet");
             if let Err(broken) = ctx.store.queues().defer(queue, &message.receipt, RETRY_S).await {
                 tracing::debug!(cause = broken.detail(), "A hint comes back later than wished");
             }

@@ -5,9 +5,10 @@ use std::collections::HashMap;
 
 use framefair_chain::{ChainError, Commitment, Seen, UNSUPPORTED_VERSION};
 use framefair_domain::id::JobId;
-use framefair_domain::settlement::{Inflow, LegKind, Outflow};
+use framefair_domain::settlement::{Inflow, Outflow, SettlementId};
+use framefair_domain::wallet::Wallet;
 use framefair_store::keys;
-use framefair_store::rows::{Inbound, InflowRow, JobRow, OutflowRow, SignedOutRow};
+use framefair_store::rows::{DebtRow, Inbound, InflowRow, JobRow, OutflowRow, WayOutRow};
 use serde::Serialize;
 
 use crate::watch::job_of;
@@ -24,7 +25,10 @@ pub struct Audit {
     pub escrow: i128,
     pub float: i128,
     pub payments_in: i128,
+    /// What came in and pays for nothing, also where it went back.
     pub strays_in: i128,
+    /// Strays that nobody can be found for, which wait for an operator.
+    pub strays_held: i128,
     pub paid_out: i128,
     /// Paid for, and not yet settled.
     pub open_obligations: i128,
@@ -50,7 +54,7 @@ impl Audit {
     }
 
     fn by_obligations(&self) -> i128 {
-        self.float + self.open_obligations + self.fees + self.parked + self.strays_in
+        self.float + self.open_obligations + self.fees + self.parked + self.strays_held
     }
 
     fn find(&mut self, what: impl Into<String>) {
@@ -76,6 +80,7 @@ impl std::fmt::Display for Audit {
             ("open obligations", self.open_obligations),
             ("fees", self.fees),
             ("parked", self.parked),
+            ("strays held", self.strays_held),
         ] {
             writeln!(f, "{name:>18}  {:>24}", sol(lamports))?;
         }
@@ -92,26 +97,36 @@ pub async fn audit(ctx: &Ctx) -> Result<Audit, Refusal> {
     let escrow = ctx.platform.escrow;
     let (balance, slot) = ctx.chain.balance_and_slot(&escrow, Commitment::Finalized).await?;
     let mut audit = Audit { slot, escrow: i128::from(balance.0), ..Audit::default() };
-    let mut jobs: HashMap<JobId, i128> = HashMap::new();
+    let mut left = Left::default();
     let mut before = None;
     loop {
         let page = ctx.chain.signatures_of(&escrow, before, None, PAGE).await?;
         let more = page.len() == PAGE;
         before = page.last().map(|last| last.signature);
         for seen in page.iter().filter(|seen| seen.slot <= slot) {
-            one_transaction(ctx, seen, &mut audit, &mut jobs).await?;
+            one_transaction(ctx, seen, &mut audit, &mut left).await?;
         }
         if !more {
             break;
         }
     }
+    let Left { jobs, mut debts } = left;
     let keys: Vec<_> = jobs.keys().map(|id| keys::job(*id)).collect();
     let rows = ctx.store.get_many::<JobRow>(&keys).await?;
     let rows: HashMap<JobId, JobRow> = rows.into_iter().map(|job| (job.id, job)).collect();
     for (id, left) in jobs {
         match rows.get(&id) {
-            Some(job) => one_job(job, left, &mut audit),
+            Some(job) => one_job(job, left, &mut audit, &mut debts),
             None => audit.find(format!("job {id}: has money on chain and no row here")),
+        }
+    }
+    let keys: Vec<_> = debts.keys().map(keys::debt).collect();
+    let rows = ctx.store.get_many::<DebtRow>(&keys).await?;
+    let rows: HashMap<Wallet, DebtRow> = rows.into_iter().map(|row| (row.wallet, row)).collect();
+    for (wallet, sums) in debts {
+        match rows.get(&wallet) {
+            Some(row) => one_debt(row, sums, &mut audit),
+            None => audit.find(format!("wallet {wallet}: is owed money and has no row here")),
         }
     }
     for (name, must) in
@@ -128,13 +143,26 @@ pub async fn audit(ctx: &Ctx) -> Result<Audit, Refusal> {
     Ok(audit)
 }
 
-/// Books one transaction of the chain against the entry that must stand for it. `jobs` gathers
-/// what each job has left in escrow.
+/// What each job and each debt has left in escrow.
+#[derive(Default)]
+struct Left {
+    jobs: HashMap<JobId, i128>,
+    debts: HashMap<Wallet, Sums>,
+}
+
+/// Of one debt: everything that became owed, and what has left for it.
+#[derive(Default)]
+struct Sums {
+    owed: i128,
+    paid: i128,
+}
+
+/// Books one transaction of the chain against the entry that must stand for it.
 async fn one_transaction(
     ctx: &Ctx,
     seen: &Seen,
     audit: &mut Audit,
-    jobs: &mut HashMap<JobId, i128>,
+    left: &mut Left,
 ) -> Result<(), Refusal> {
     let facts = match ctx.chain.facts(&seen.signature, Commitment::Finalized).await {
         Err(ChainError::Rpc { code: UNSUPPORTED_VERSION, .. }) => {
@@ -150,6 +178,7 @@ async fn one_transaction(
     if delta > 0 {
         let Some(entry) = ctx.store.get::<InflowRow>(&keys::inflow(&signature)).await? else {
             audit.strays_in += delta;
+            audit.strays_held += delta;
             audit.find(format!("{signature}: brought {delta} lamports and is booked nowhere"));
             return Ok(());
         };
@@ -163,13 +192,20 @@ async fn one_transaction(
             (Inbound::Float, _) => audit.float += delta,
             (Inbound::Payment, Some(job)) => {
                 audit.payments_in += delta;
-                *jobs.entry(job).or_default() += delta;
+                *left.jobs.entry(job).or_default() += delta;
             }
-            (Inbound::Stray | Inbound::Payment, _) => audit.strays_in += delta,
+            (Inbound::Stray | Inbound::Payment, _) => {
+                audit.strays_in += delta;
+                match entry.back_to {
+                    Some(wallet) => left.debts.entry(wallet).or_default().owed += delta,
+                    None => audit.strays_held += delta,
+                }
+            }
         }
         if entry.kind != Inbound::Payment
             && let Some(job) = job_of(&facts)
             && let Some(job) = ctx.store.get::<JobRow>(&keys::job(job)).await?
+            && job.inflow != Inflow::Reverted
             && job.payment.is_some_and(|payment| payment.signature == signature)
         {
             audit.find(format!("{signature}: paid job {} and is booked otherwise", job.id));
@@ -177,8 +213,11 @@ async fn one_transaction(
     } else if delta < 0 {
         audit.paid_out -= delta;
         match outflow_of(ctx, &facts.memos, seen).await? {
-            Some((job, lamports)) => {
-                *jobs.entry(job).or_default() += delta;
+            Some((settlement, lamports)) => {
+                match settlement {
+                    SettlementId::Job(job) => *left.jobs.entry(job).or_default() += delta,
+                    SettlementId::Debt(to) => left.debts.entry(to).or_default().paid -= delta,
+                }
                 if lamports.is_some_and(|booked| booked != -delta) {
                     audit.find(format!("{signature}: moved {} lamports, booked otherwise", -delta));
                 }
@@ -197,52 +236,81 @@ async fn outflow_of(
     ctx: &Ctx,
     memos: &[String],
     seen: &Seen,
-) -> Result<Option<(JobId, Option<i128>)>, Refusal> {
+) -> Result<Option<(SettlementId, Option<i128>)>, Refusal> {
     if let Some(entry) = ctx.store.get::<OutflowRow>(&keys::outflow(&seen.signature)).await? {
         let same_slot = entry.slot == seen.slot;
         let booked = same_slot.then_some(i128::from(entry.lamports.0)).or(Some(-1));
-        return Ok(Some((entry.job, booked)));
+        return Ok(Some((entry.settlement, booked)));
     }
     let named = memos.iter().find_map(|memo| {
-        let (job, n) = memo.strip_prefix(OUT_MEMO_PREFIX)?.split_once(':')?;
-        Some((job.parse::<JobId>().ok()?, n.parse::<u32>().ok()?))
+        let (settlement, n) = memo.strip_prefix(OUT_MEMO_PREFIX)?.split_once(':')?;
+        Some((settlement.parse::<SettlementId>().ok()?, n.parse::<u32>().ok()?))
     });
-    let Some((job, n)) = named else { return Ok(None) };
-    let stored = ctx.store.get::<SignedOutRow>(&keys::signed_out(job, n)).await?;
-    let ours = stored.is_some_and(|stored| stored.signature == seen.signature);
-    Ok(ours.then_some((job, None)))
+    let Some((settlement, n)) = named else { return Ok(None) };
+    let stored = ctx.store.get::<WayOutRow>(&keys::way_out(settlement, n)).await?;
+    let ours = stored
+        .is_some_and(|row| row.signed().is_some_and(|signed| signed.signature == seen.signature));
+    Ok(ours.then_some((settlement, None)))
 }
 
-/// What a job has left in escrow must be what its row says it should.
-fn one_job(job: &JobRow, left: i128, audit: &mut Audit) {
+/// What a job has left in escrow must be what its row says it should. Legs of its plan that became
+/// debts are no more the job's.
+fn one_job(job: &JobRow, left: i128, audit: &mut Audit, debts: &mut HashMap<Wallet, Sums>) {
     if job.inflow == Inflow::Reverted {
         audit.reverted_jobs += 1;
         audit.strays_in += left;
+        audit.strays_held += left;
         audit.find(format!(
             "job {}: its payment was taken for vanished and stands on chain",
             job.id
         ));
         return;
     }
+    let mut left = left;
+    let legs = job.plan.iter().flat_map(|plan| &plan.legs);
+    for leg in legs.filter(|leg| job.kept.contains(&leg.kind)) {
+        let lamports = i128::from(leg.lamports.0);
+        debts.entry(leg.to).or_default().owed += lamports;
+        left -= lamports;
+    }
     match job.outflow {
         Outflow::Settled => {
-            let plan = job.plan.as_ref();
-            let kept = plan.map_or(0, |plan| i128::from(plan.kept.0));
-            let held = plan.filter(|_| job.excess_held).map_or(0, |plan| {
-                let excess = plan.legs.iter().filter(|leg| leg.kind == LegKind::Excess);
-                excess.map(|leg| i128::from(leg.lamports.0)).sum()
-            });
+            let kept = job.plan.as_ref().map_or(0, |plan| i128::from(plan.kept.0));
             audit.fees += kept;
-            audit.parked += held;
-            let must = kept + held;
-            if left != must {
+            if left != kept {
                 audit.find(format!(
-                    "job {}: settled with {left} lamports left, must be {must}",
+                    "job {}: settled with {left} lamports left, must be {kept}",
                     job.id
                 ));
             }
         }
         Outflow::Parked => audit.parked += left,
         _ => audit.open_obligations += left,
+    }
+}
+
+/// A debt must have been owed what its row says, and hold what has not left yet.
+fn one_debt(debt: &DebtRow, sums: Sums, audit: &mut Audit) {
+    let left = sums.owed - sums.paid;
+    let waiting = i128::from(debt.waiting.0);
+    let batch = debt.batch.map_or(0, |batch| i128::from(batch.lamports.0));
+    match debt.batch {
+        Some(batch) if batch.parked => {
+            audit.parked += i128::from(batch.lamports.0);
+            audit.open_obligations += left - i128::from(batch.lamports.0);
+        }
+        _ => audit.open_obligations += left,
+    }
+    // A batch that is final on chain is booked a moment later.
+    let adds_up = left == waiting + batch || left == waiting;
+    if i128::from(debt.total.0) != sums.owed || !adds_up {
+        audit.find(format!(
+            "wallet {}: was owed {} lamports and got {}, its row says {} owed and {} left",
+            debt.wallet,
+            sums.owed,
+            sums.paid,
+            debt.total.0,
+            waiting + batch
+        ));
     }
 }

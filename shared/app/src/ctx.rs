@@ -3,6 +3,7 @@
 use framefair_chain::Chain;
 use framefair_domain::id::{JobId, ProviderId};
 use framefair_domain::money::{LAMPORTS_PER_SOL, Lamports};
+use framefair_domain::settlement::SettlementId;
 use framefair_domain::time::{HOUR_MS, MINUTE_MS, SECOND_MS};
 use framefair_domain::wallet::Wallet;
 use framefair_store::{Queue, Store};
@@ -75,6 +76,12 @@ pub struct Report {
     pub render_ms: u64,
 }
 
+/// The same for money: a settlement to move on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settle {
+    pub settlement: SettlementId,
+}
+
 impl Hint {
     pub fn about(job: JobId) -> Hint {
         Hint { job, node: None, report: None }
@@ -126,10 +133,21 @@ impl Ctx {
     }
 
     /// Sends a hint. A lost one costs time, not truth, so a failure is logged and forgotten.
-    pub async fn hint(&self, queue: Queue, hint: &Hint, delay_s: u32) {
+    pub async fn hint(
+        &self,
+        queue: Queue,
+        hint: &(impl Serialize + std::fmt::Debug),
+        delay_s: u32,
+    ) {
         if let Err(broken) = self.store.queues().send(queue, hint, delay_s).await {
-            tracing::warn!(job = %hint.job, ?queue, cause = broken.detail(), "A hint was lost");
+            tracing::warn!(?hint, ?queue, cause = broken.detail(), "A hint was lost");
         }
+    }
+
+    /// Has a settlement looked at.
+    pub(crate) async fn settle(&self, settlement: impl Into<SettlementId>) {
+        let settlement = settlement.into();
+        self.hint(Queue::Payouts, &Settle { settlement }, 0).await;
     }
 
     /// Escrow's own wallet takes no part in a job.

@@ -4,6 +4,7 @@
 use framefair_domain::id::JobId;
 use framefair_domain::job::{Event, State};
 use framefair_domain::payment::WINDOW_AFTER_MS;
+use framefair_domain::settlement::SettlementId;
 use framefair_domain::time::{MINUTE_MS, SECOND_MS, Timestamp};
 use framefair_store::rows::{JobRow, NodeRow, ProgressRow};
 use framefair_store::{Index, Order, Queue, Range, keys};
@@ -42,10 +43,14 @@ pub async fn sweep(ctx: &Ctx, call: &mut Call, reach: Reach) -> Result<usize, Re
                 .store
                 .index(Index::Due, &keys::due_shard(shard), range, Order::Ascending, PAGE, start)
                 .await?;
-            for id in page.keys().iter().filter_map(keys::job_of) {
+            for id in page.keys().iter().filter_map(keys::settlement_of) {
                 looked_at += 1;
-                if let Err(refusal) = look_at(ctx, call, id, &mut read).await {
-                    tracing::warn!(job = %id, %refusal, "A job could not be swept");
+                let SettlementId::Job(job) = id else {
+                    ctx.settle(id).await;
+                    continue;
+                };
+                if let Err(refusal) = look_at(ctx, call, job, &mut read).await {
+                    tracing::warn!(%job, %refusal, "A job could not be swept");
                 }
             }
             start = page.next;
@@ -100,12 +105,12 @@ async fn look_at(
             }
         }
         State::Completed | State::Failed | State::Cancelled => {
-            ctx.hint(Queue::Payouts, &hint, 0).await;
+            ctx.settle(id).await;
         }
     }
     // A payment may vanish while the work goes on.
     if !job.state.is_final() {
-        ctx.hint(Queue::Payouts, &hint, 0).await;
+        ctx.settle(id).await;
     }
     let again_ms = LOOK_AGAIN_MS.min(2 * ctx.platform.reconnect_grace_ms);
     redate(ctx, job, call.now.plus_ms(again_ms)).await

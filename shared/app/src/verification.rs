@@ -3,14 +3,14 @@
 
 use framefair_domain::id::JobId;
 use framefair_domain::job::{Event, State};
+use framefair_store::keys;
 use framefair_store::rows::{Delivered, JobRow, OutputFormat, ProviderRow};
-use framefair_store::{Queue, keys};
 use serde::Serialize;
 
 use crate::delivery::{self, AttemptEnd, book_attempt, end_attempt};
 use crate::statistics::Count;
 use crate::write::step;
-use crate::{Broken, Call, Ctx, Hint, Refusal, Report, settlement};
+use crate::{Broken, Call, Ctx, Refusal, Report, settlement};
 
 const TRIES: usize = 8;
 
@@ -123,7 +123,7 @@ pub async fn accept(
         settlement::plan_payout(&mut job, provider.wallet)?;
         if ctx.save(&mut job).await?.is_ok() {
             tracing::info!(job = %job.id, node = %seen.node, "A result passed verification");
-            ctx.hint(Queue::Payouts, &Hint::about(job.id), 0).await;
+            ctx.settle(job.id).await;
             book_attempt(ctx, call, seen.node, job.id, effects).await;
             ctx.count(Some(job.id), Count { completed: 1, render_ms, ..Count::default() }).await;
             return Ok(());

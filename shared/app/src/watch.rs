@@ -6,13 +6,18 @@ use framefair_domain::id::JobId;
 use framefair_domain::job::State;
 use framefair_domain::money::Lamports;
 use framefair_domain::payment::{Facts, MEMO_PREFIX};
+use framefair_domain::settlement::{Inflow, REFUND_MIN};
 use framefair_domain::time::Timestamp;
-use framefair_domain::wallet::TxSignature;
+use framefair_domain::wallet::{TxSignature, Wallet};
 use framefair_store::rows::{CursorRow, Inbound, InflowRow, JobRow};
-use framefair_store::{When, Write, WriteFailed, keys};
+use framefair_store::{Check, TransactFailed, When, Write, WriteFailed, keys};
 
-use crate::{Call, Ctx, Refusal, market};
+use crate::{Call, Ctx, Refusal, market, settlement};
 
+/// A transfer to escrow with this memo is given for good: it becomes float.
+pub const GIFT_MEMO: &str = "framefair:donation";
+/// A transfer that names no job of ours goes back from here on; the fee would eat what is below.
+const STRAY_MIN: Lamports = Lamports(20_000);
 /// Transactions asked for in one look.
 const PAGE: usize = 1_000;
 
@@ -79,14 +84,16 @@ async fn book(ctx: &Ctx, call: &Call, seen: &Seen) -> Result<bool, Refusal> {
         facts => facts?.ok_or(Refusal::ChainUnreachable)?,
     };
     let Some(gained) = gained(ctx, &facts) else { return Ok(false) };
-    if ctx.store.get::<InflowRow>(&keys::inflow(&facts.signature)).await?.is_some() {
-        return Ok(false);
+    let job = match job_of(&facts) {
+        Some(job) => ctx.store.get::<JobRow>(&keys::job(job)).await?,
+        None => None,
+    };
+    if let Some(entry) = ctx.store.get::<InflowRow>(&keys::inflow(&facts.signature)).await? {
+        return came_back(ctx, call, entry, job).await;
     }
-    if let Some(job) = job_of(&facts)
-        && let Some(job) = ctx.store.get::<JobRow>(&keys::job(job)).await?
-        && job.state == State::AwaitingPayment
-    {
-        match market::accept(ctx, call, job, &facts).await {
+    let pays = job.as_ref().filter(|job| job.state == State::AwaitingPayment);
+    if let Some(job) = pays {
+        match market::accept(ctx, call, job.clone(), &facts).await {
             Ok(_) => return Ok(true),
             Err(Refusal::Payment(why)) => {
                 tracing::info!(signature = %facts.signature, %why, "A payment does not pay its job");
@@ -95,21 +102,80 @@ async fn book(ctx: &Ctx, call: &Call, seen: &Seen) -> Result<bool, Refusal> {
             Err(other) => return Err(other),
         }
     }
-    let stray = InflowRow {
+    let gift = facts.memos.iter().any(|memo| memo == GIFT_MEMO);
+    let least = if job.is_some() { REFUND_MIN } else { STRAY_MIN };
+    let row = InflowRow {
         signature: facts.signature,
-        kind: Inbound::Stray,
+        kind: if gift { Inbound::Float } else { Inbound::Stray },
         job: job_of(&facts),
+        back_to: if gift { None } else { sole_source(ctx, &facts, gained, least) },
         slot: facts.slot,
         lamports: gained,
     };
-    match ctx.store.write(Write::put(&stray, When::Absent)).await {
-        Ok(()) => {
-            tracing::warn!(signature = %facts.signature, lamports = gained.0, "A stray came in");
-            Ok(true)
-        }
-        Err(WriteFailed::Condition) => Ok(false),
-        Err(other) => Err(other.into()),
+    let booked = owe_back(ctx, call, &row, Write::put(&row, When::Absent)).await?;
+    if booked {
+        let (signature, lamports) = (row.signature, row.lamports.0);
+        tracing::warn!(%signature, lamports, kind = ?row.kind, back_to = ?row.back_to, "Money came in that pays no quote");
     }
+    Ok(booked)
+}
+
+/// A payment that was given up for vanished and stands on chain after all goes back.
+async fn came_back(
+    ctx: &Ctx,
+    call: &Call,
+    entry: InflowRow,
+    job: Option<JobRow>,
+) -> Result<bool, Refusal> {
+    let reverted = job.filter(|job| {
+        entry.kind == Inbound::Payment
+            && entry.job == Some(job.id)
+            && job.inflow == Inflow::Reverted
+    });
+    let Some(job) = reverted else { return Ok(false) };
+    tracing::error!(job = %job.id, signature = %entry.signature, "A vanished payment is back");
+    let row = InflowRow { kind: Inbound::Stray, back_to: Some(job.client), ..entry };
+    // Only one that is still booked as a payment: its debt arises once.
+    let unchanged =
+        Write::put(&row, When::Present).require(Check::equals("kind", Inbound::Payment));
+    owe_back(ctx, call, &row, unchanged).await
+}
+
+/// Writes an inflow down, together with the debt of its return.
+async fn owe_back(ctx: &Ctx, call: &Call, row: &InflowRow, entry: Write) -> Result<bool, Refusal> {
+    let Some(wallet) = row.back_to else {
+        return match ctx.store.write(entry).await {
+            Ok(()) => Ok(true),
+            Err(WriteFailed::Condition) => Ok(false),
+            Err(other) => Err(other.into()),
+        };
+    };
+    let mut writes = settlement::owe(ctx, call, &[(wallet, row.lamports)]).await?;
+    writes.insert(0, entry);
+    match ctx.store.transact(writes).await {
+        Ok(()) => {}
+        // The entry stands already. That a debt was overtaken is for the next look.
+        Err(TransactFailed::Conditions(failed)) if failed.contains(&0) => return Ok(false),
+        Err(TransactFailed::Conditions(_)) => return Err(Refusal::Busy),
+        Err(other) => return Err(other.into()),
+    }
+    ctx.settle(wallet).await;
+    Ok(true)
+}
+
+/// Whom an inflow can go back to: the one wallet whose plain transfers it consists of. Only the
+/// System program's own accounts can send those.
+fn sole_source(ctx: &Ctx, facts: &Facts, gained: Lamports, least: Lamports) -> Option<Wallet> {
+    let mut ours = facts.transfers.iter().filter(|transfer| transfer.to == ctx.platform.escrow);
+    let source = ours.next()?.from;
+    let sent: u128 = facts
+        .transfers
+        .iter()
+        .filter(|transfer| transfer.to == ctx.platform.escrow)
+        .map(|transfer| u128::from(transfer.lamports.0))
+        .sum();
+    let sole = ours.all(|transfer| transfer.from == source) && source != ctx.platform.escrow;
+    (sole && gained >= least && sent == u128::from(gained.0)).then_some(source)
 }
 
 /// Books a transaction as the operator's own funds, also where it was taken for a stray before.
@@ -118,7 +184,8 @@ pub async fn book_float(ctx: &Ctx, call: &Call, signature: &TxSignature) -> Resu
     let facts = facts.ok_or(Refusal::PaymentUnseen)?;
     let lamports = gained(ctx, &facts).unwrap_or_default();
     let (signature, slot) = (facts.signature, facts.slot);
-    let row = InflowRow { signature, kind: Inbound::Float, job: None, slot, lamports };
+    let kind = Inbound::Float;
+    let row = InflowRow { signature, kind, job: None, back_to: None, slot, lamports };
     tracing::info!(%signature, lamports = lamports.0, at = call.now.0, "Booked the operator's float");
     match ctx.store.write(Write::put(&row, When::Absent)).await {
         Ok(()) => return Ok(()),
@@ -126,11 +193,12 @@ pub async fn book_float(ctx: &Ctx, call: &Call, signature: &TxSignature) -> Resu
         Err(other) => return Err(other.into()),
     }
     let entry = ctx.store.get::<InflowRow>(&keys::inflow(&signature)).await?;
-    match entry.map(|entry| (entry.kind, entry.job)) {
-        Some((Inbound::Stray, None)) => {
+    match entry.map(|entry| (entry.kind, entry.job, entry.back_to)) {
+        // What is owed back is on its way to whom it came from.
+        Some((Inbound::Stray, None, None)) => {
             Ok(ctx.store.write(Write::put(&row, When::Present)).await?)
         }
-        Some((Inbound::Float, _)) => Ok(()),
+        Some((Inbound::Float, ..)) => Ok(()),
         _ => Err(Refusal::SignatureUsed),
     }
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use framefair_domain::id::JobId;
 use framefair_domain::money::Lamports;
+use framefair_domain::settlement::SettlementId;
 use framefair_domain::wallet::{TxSignature, Wallet};
 use serde::Deserialize;
 use serde_json::json;
@@ -48,21 +48,23 @@ const VALID_FOR_MAX: u64 = 400;
 /// What is to be paid, and as which try.
 #[derive(Clone, Copy, Debug)]
 pub struct Order<'a> {
-    /// A settlement bears the id of its job.
-    pub settlement: JobId,
+    pub settlement: SettlementId,
+    /// Its place in the settlement's way out.
+    pub n: u32,
+    /// How often these legs were tried; each further time bids more.
     pub attempt: u32,
     pub legs: &'a [(Wallet, Lamports)],
 }
 
 impl Order<'_> {
     pub fn memo(&self) -> String {
-        memo_out(self.settlement, self.attempt)
+        memo_out(self.settlement, self.n)
     }
 }
 
 /// The text by which an outgoing transaction is known for ours.
-pub fn memo_out(settlement: JobId, attempt: u32) -> String {
-    format!("framefair:out:{settlement}:{attempt}")
+pub fn memo_out(settlement: impl Into<SettlementId>, n: u32) -> String {
+    format!("framefair:out:{}:{n}", settlement.into())
 }
 
 /// A transaction that is signed and not yet sent. Store it before anything else.

@@ -1,11 +1,70 @@
 //! What becomes of a market job's money: an inflow that becomes final or vanishes, one immutable
 //! plan, and an outflow that leaves exactly once. Knows no chain; the caller proves the facts.
 
+use std::fmt;
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
+use crate::id::{JobId, NotAnId};
 use crate::money::Lamports;
 use crate::quote::Breakdown;
 use crate::wallet::Wallet;
+
+/// Whose money a settlement moves. Its text is part of every memo on the way out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum SettlementId {
+    /// The money of one job, by its plan.
+    Job(JobId),
+    /// What is owed to one wallet beside the plans: amounts too small to be sent alone, and strays.
+    Debt(Wallet),
+}
+
+impl From<JobId> for SettlementId {
+    fn from(job: JobId) -> SettlementId {
+        SettlementId::Job(job)
+    }
+}
+
+impl From<Wallet> for SettlementId {
+    fn from(wallet: Wallet) -> SettlementId {
+        SettlementId::Debt(wallet)
+    }
+}
+
+impl fmt::Display for SettlementId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SettlementId::Job(job) => job.fmt(f),
+            SettlementId::Debt(wallet) => wallet.fmt(f),
+        }
+    }
+}
+
+impl From<SettlementId> for String {
+    fn from(id: SettlementId) -> String {
+        id.to_string()
+    }
+}
+
+impl TryFrom<String> for SettlementId {
+    type Error = NotAnId;
+
+    fn try_from(text: String) -> Result<SettlementId, NotAnId> {
+        text.parse()
+    }
+}
+
+impl FromStr for SettlementId {
+    type Err = NotAnId;
+
+    /// A uuid has hyphens and base58 has none, so no text is both.
+    fn from_str(text: &str) -> Result<SettlementId, NotAnId> {
+        let job = text.parse().map(SettlementId::Job);
+        job.or_else(|_| text.parse().map(SettlementId::Debt).map_err(|_| NotAnId))
+    }
+}
 
 /// The client's payment as the chain stands behind it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -202,6 +261,15 @@ mod tests {
             assert!(next(inflow, Outflow::Owed, 0, Event::Sign).is_err(), "{inflow:?}");
         }
         assert_eq!(next(Inflow::Final, Outflow::Owed, 2, Event::Sign), Ok(Outflow::Signed(3)));
+    }
+
+    #[test]
+    fn a_settlement_is_named_by_its_job_or_by_its_wallet() {
+        let job = JobId::new(crate::time::Timestamp(1), [7; 10]);
+        for id in [SettlementId::Job(job), SettlementId::Debt(wallet(3))] {
+            assert_eq!(id.to_string().parse(), Ok(id));
+        }
+        assert_eq!("neither".parse::<SettlementId>(), Err(NotAnId));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! How things are spelled in the table, its indexes and the bucket. No other file spells a key.
 
 use framefair_domain::id::{JobId, ProviderId};
+use framefair_domain::settlement::SettlementId;
 use framefair_domain::time::Timestamp;
 use framefair_domain::wallet::{TxSignature, Wallet};
 
@@ -22,9 +23,26 @@ pub fn job(job: JobId) -> Key {
     key(job_partition(job), "JOB")
 }
 
-/// Which job an index row of `DUE` points to.
-pub fn job_of(key: &Key) -> Option<JobId> {
-    key.pk.strip_prefix("JOB#")?.parse().ok()
+/// What is owed to one wallet.
+pub fn debt(wallet: &Wallet) -> Key {
+    key(settlement_partition(SettlementId::Debt(*wallet)), "DEBT")
+}
+
+/// Which job or debt an index row of `DUE` points to.
+pub fn settlement_of(key: &Key) -> Option<SettlementId> {
+    let (kind, id) = key.pk.split_once('#')?;
+    match kind {
+        "JOB" => id.parse().ok().map(SettlementId::Job),
+        "DEBT" => id.parse().ok().map(SettlementId::Debt),
+        _ => None,
+    }
+}
+
+fn settlement_partition(settlement: SettlementId) -> String {
+    match settlement {
+        SettlementId::Job(job) => job_partition(job),
+        SettlementId::Debt(wallet) => format!("DEBT#{wallet}"),
+    }
 }
 
 pub fn progress(job: JobId) -> Key {
@@ -33,12 +51,12 @@ pub fn progress(job: JobId) -> Key {
 
 pub const PROGRESS: &str = "PROGRESS";
 
-/// Signed transaction `n` of a job's settlement.
-pub fn signed_out(job: JobId, n: u32) -> Key {
-    key(job_partition(job), format!("{SIGNED_OUT}{n:04}"))
+/// Place `n` in a settlement's way out.
+pub fn way_out(settlement: SettlementId, n: u32) -> Key {
+    key(settlement_partition(settlement), format!("{WAY_OUT}{n:06}"))
 }
 
-pub const SIGNED_OUT: &str = "OUT#";
+pub const WAY_OUT: &str = "OUT#";
 
 pub fn provider(provider: ProviderId) -> Key {
     key(format!("PROVIDER#{provider}"), "PROVIDER")
@@ -99,10 +117,13 @@ pub fn due_shard(shard: u8) -> String {
     format!("DUE#{shard}")
 }
 
-/// Where a job stands in `ByDue`.
-pub fn due(job: JobId, at: Timestamp) -> (String, String) {
-    let shard = job.0.as_bytes()[15] % DUE_SHARDS;
-    (due_shard(shard), due_time(at))
+/// Where a job or a debt stands in `ByDue`.
+pub fn due(settlement: impl Into<SettlementId>, at: Timestamp) -> (String, String) {
+    let byte = match settlement.into() {
+        SettlementId::Job(job) => job.0.as_bytes()[15],
+        SettlementId::Debt(wallet) => wallet.as_bytes()[31],
+    };
+    (due_shard(byte % DUE_SHARDS), due_time(at))
 }
 
 /// Sorts as time does.

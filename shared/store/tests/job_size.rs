@@ -82,7 +82,7 @@ fn a_finished_small_job_is_one_write_unit() {
             kept: sol,
         }),
         out_tx: Some(TxSignature([0xfe; 64])),
-        excess_held: false,
+        kept: Vec::new(),
         due: Some(now),
     };
     let item: std::collections::HashMap<String, AttributeValue> =

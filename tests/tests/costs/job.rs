@@ -171,7 +171,7 @@ impl Market {
 
     async fn stored(&self, job: JobId) -> bool {
         let items = self.ctx.store.partition(&framefair_store::keys::job_partition(job)).await;
-        items.unwrap().iter().any(|item| item.sk().starts_with(framefair_store::keys::SIGNED_OUT))
+        items.unwrap().iter().any(|item| item.sk().starts_with(framefair_store::keys::WAY_OUT))
     }
 
     async fn step<F: Future>(&self, label: &'static str, work: F) -> F::Output {

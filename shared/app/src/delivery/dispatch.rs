@@ -120,7 +120,7 @@ async fn wait_or_give_up(ctx: &Ctx, call: &Call, mut job: JobRow) -> Result<Disp
         .get_or_insert_with(|| "No provider could take the job; you get your money back".into());
     settlement::plan_refund(&mut job)?;
     if ctx.save(&mut job).await?.is_ok() {
-        ctx.hint(Queue::Payouts, &Hint::about(job.id), 0).await;
+        ctx.settle(job.id).await;
     }
     Ok(Dispatched::Nothing)
 }

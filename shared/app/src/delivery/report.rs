@@ -143,7 +143,7 @@ pub(crate) async fn end_attempt(
     };
     tracing::info!(job = %id, node = %lease.node, ?end, state = ?job.state, "An attempt ended");
     if job.state.is_final() {
-        ctx.hint(Queue::Payouts, &Hint::about(id), 0).await;
+        ctx.settle(id).await;
     } else {
         let wait_ms = job.task.not_before.map_or(0, |at| at.since_ms(call.now));
         let wait_s = u32::try_from(wait_ms.div_euclid(1_000)).unwrap_or(0);

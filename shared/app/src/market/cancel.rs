@@ -5,10 +5,10 @@ use framefair_domain::job::{Effect, Event, State};
 use framefair_domain::signing::{self, Once, SignatureRefused};
 use framefair_domain::time::SECOND_MS;
 use framefair_store::rows::JobRow;
-use framefair_store::{Queue, TransactFailed, keys};
+use framefair_store::{TransactFailed, keys};
 
 use crate::write::{replace, step};
-use crate::{Call, Ctx, Hint, Refusal, delivery, provider, settlement};
+use crate::{Call, Ctx, Refusal, delivery, provider, settlement};
 
 const BEGUN_AFTER_MS: i64 = 2 * SECOND_MS;
 
@@ -58,6 +58,6 @@ pub async fn cancel(ctx: &Ctx, call: &mut Call, cancel: Cancel) -> Result<JobRow
     if let Some(lease) = holder {
         delivery::release(ctx, call, lease.node, job.id).await;
     }
-    ctx.hint(Queue::Payouts, &Hint::about(job.id), 0).await;
+    ctx.settle(job.id).await;
     Ok(ctx.store.get::<JobRow>(&keys::job(job.id)).await?.unwrap_or(job))
 }

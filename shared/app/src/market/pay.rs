@@ -104,6 +104,7 @@ pub(crate) async fn accept(
         signature: facts.signature,
         kind: Inbound::Payment,
         job: Some(job.id),
+        back_to: None,
         slot: facts.slot,
         lamports,
     };

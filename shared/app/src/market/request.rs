@@ -135,7 +135,7 @@ pub async fn request(ctx: &Ctx, call: &mut Call, submission: Submission) -> Resu
         outflow: Outflow::Nothing,
         plan: None,
         out_tx: None,
-        excess_held: false,
+        kept: Vec::new(),
         // Soon, in case a hint is lost; a small job is done by then.
         due: Some(call.now.plus_ms(FIRST_LOOK_MS)),
     };

@@ -5,12 +5,11 @@ use framefair_chain::{Commitment, Fate, Sent, Signer};
 use framefair_domain::id::JobId;
 use framefair_domain::job::Event as JobEvent;
 use framefair_domain::payment::{PaymentRefused, check};
-use framefair_domain::settlement::{Inflow, Outflow};
-use framefair_domain::time::SECOND_MS;
-use framefair_store::rows::{Inbound, InflowRow, JobRow, Payment, SignedOutRow};
+use framefair_domain::settlement::{Inflow, Outflow, SettlementId};
+use framefair_store::rows::{Inbound, InflowRow, JobRow, Payment, WayOutRow};
 use framefair_store::{When, Write, keys};
 
-use super::out;
+use super::{debt, job, out::SOON};
 use crate::write::step;
 use crate::{Call, Ctx, Refusal, delivery, watch};
 
@@ -29,24 +28,36 @@ pub enum Advanced {
     Later(i64),
 }
 
-pub(super) const SOON: Advanced = Advanced::Later(2 * SECOND_MS);
 /// A payment that is gone for this many finalized slots can never come back: its blockhash was
 /// valid for 150 blocks, and this leaves room for skipped slots.
 const VANISHED_AFTER_SLOTS: u64 = 600;
 
+/// Moves a job's settlement, or what is owed to one wallet.
 pub async fn advance(
+    ctx: &Ctx,
+    call: &Call,
+    signers: &Signers,
+    settlement: impl Into<SettlementId>,
+) -> Result<Advanced, Refusal> {
+    match settlement.into() {
+        SettlementId::Job(job) => advance_job(ctx, call, signers, job).await,
+        SettlementId::Debt(wallet) => debt::pay(ctx, call, signers, &wallet).await,
+    }
+}
+
+async fn advance_job(
     ctx: &Ctx,
     call: &Call,
     signers: &Signers,
     id: JobId,
 ) -> Result<Advanced, Refusal> {
-    let (mut job, signed) = read(ctx, id).await?;
+    let (mut job, way_out) = read(ctx, id).await?;
     let Some(payment) = job.payment.clone() else { return Ok(Advanced::Nothing) };
     if matches!(job.outflow, Outflow::Settled | Outflow::Parked) {
         return Ok(Advanced::Nothing);
     }
     // Money has left already, so the payment was final when it did.
-    if job.inflow == Inflow::Confirmed && !signed.is_empty() {
+    if job.inflow == Inflow::Confirmed && !way_out.is_empty() {
         job.inflow = Inflow::Final;
     }
     if job.inflow == Inflow::Confirmed {
@@ -59,29 +70,23 @@ pub async fn advance(
             Finality::Vanished => return revert(ctx, call, job).await,
         }
     }
-    let (Inflow::Final, Some(plan)) = (job.inflow, job.plan.clone()) else {
-        return Ok(Advanced::Nothing);
-    };
-    if plan.legs.is_empty() {
-        return out::close(ctx, call, job, Outflow::Settled).await;
-    }
-    match signed.last() {
-        None => out::sign(ctx, call, job, &plan, signers, 0).await,
-        Some(last) => out::follow(ctx, call, job, &plan, signers, last).await,
+    match (job.inflow, job.plan.clone()) {
+        (Inflow::Final, Some(plan)) => job::settle(ctx, call, signers, job, &plan, &way_out).await,
+        _ => Ok(Advanced::Nothing),
     }
 }
 
-async fn read(ctx: &Ctx, id: JobId) -> Result<(JobRow, Vec<SignedOutRow>), Refusal> {
-    let (mut job, mut signed) = (None, Vec::new());
+async fn read(ctx: &Ctx, id: JobId) -> Result<(JobRow, Vec<WayOutRow>), Refusal> {
+    let (mut job, mut way_out) = (None, Vec::new());
     for item in ctx.store.partition(&keys::job_partition(id)).await? {
         if item.sk() == "JOB" {
             job = Some(item.decode::<JobRow>()?);
-        } else if item.sk().starts_with(keys::SIGNED_OUT) {
-            signed.push(item.decode::<SignedOutRow>()?);
+        } else if item.sk().starts_with(keys::WAY_OUT) {
+            way_out.push(item.decode::<WayOutRow>()?);
         }
     }
-    signed.sort_by_key(|row| row.n);
-    Ok((job.ok_or(Refusal::NotFound)?, signed))
+    way_out.sort_by_key(|row| row.n);
+    Ok((job.ok_or(Refusal::NotFound)?, way_out))
 }
 
 enum Finality {
@@ -136,6 +141,7 @@ async fn rebook(ctx: &Ctx, job: &mut JobRow, slot: u64) -> Result<(), Refusal> {
         signature: payment.signature,
         kind: Inbound::Payment,
         job: Some(id),
+        back_to: None,
         slot,
         lamports: payment.lamports,
     };

@@ -2,10 +2,13 @@
 //! transaction is stored before it is sent, and only what is stored is ever sent.
 
 mod advance;
+mod debt;
+mod job;
 mod out;
 mod plan;
 
 pub use framefair_chain::Signer;
 
 pub use advance::{Advanced, Signers, advance};
+pub(crate) use debt::owe;
 pub(crate) use plan::{plan_payout, plan_refund};

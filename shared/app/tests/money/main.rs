@@ -5,6 +5,7 @@
 
 mod cancel;
 mod crashes;
+mod debts;
 mod payment_fraud;
 mod payment_races;
 mod payment_unseen;

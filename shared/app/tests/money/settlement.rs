@@ -80,65 +80,6 @@ async fn a_refund_that_is_not_worth_a_transfer_is_kept_and_accounted_for() {
 }
 
 #[tokio::test]
-async fn a_payout_too_small_to_open_an_empty_wallet_waits_and_is_not_lost() {
-    let mut world = World::new().await;
-    let client = world.client(1).await;
-    let poor = Party::new(31);
-    world.home = world.provider(&poor, 100_000).await;
-    let (job, _) = world.paid(&client, 105_000 + 50_000).await;
-    world.complete(job).await;
-    world.finalize().await;
-    for _ in 0..3 {
-        assert_eq!(world.advance(job).await.unwrap(), Advanced::Nothing);
-        world.finalize().await;
-    }
-    assert!(world.signed(job).await.is_empty(), "it would fail on chain");
-    let waiting = world.job(job).await;
-    assert_eq!(waiting.outflow, Outflow::Owed);
-    assert!(waiting.due.is_some_and(|due| due > world.now()), "somebody looks again");
-    let audit = world.balanced().await;
-    assert_eq!(audit.open_obligations, 155_000);
-
-    world.give(&poor.wallet(), 890_880).await;
-    world.finalize().await;
-    let left = world.lamports(&client.wallet()).await;
-    world.settle(job).await;
-    assert_eq!(world.lamports(&poor.wallet()).await, 890_880 + 100_000);
-    assert_eq!(world.lamports(&client.wallet()).await, left + 50_000);
-    world.balanced().await;
-}
-
-#[tokio::test]
-async fn an_excess_too_small_for_the_clients_empty_wallet_does_not_keep_the_provider_waiting() {
-    let mut world = World::new().await;
-    let client = world.client(1).await;
-    let provider = world.home_party.wallet();
-    let had = world.lamports(&provider).await;
-    let (job, _) = world.paid(&client, PRICE + 50_000).await;
-    world.home = world.provider(&Party::new(30), 0).await;
-    let (free, _) = world.paid(&client, 1_000 + 60_000).await;
-    for job in [job, free] {
-        world.complete(job).await;
-    }
-    world.give(&client.wallet(), 0).await;
-    world.finalize().await;
-    for _ in 0..4 {
-        world.advance(job).await.unwrap();
-        world.advance(free).await.unwrap();
-        world.finalize().await;
-    }
-    assert_eq!(world.lamports(&provider).await, had + BASE);
-    assert_eq!(world.job(job).await.outflow, Outflow::Settled);
-    assert_eq!(world.job(free).await.outflow, Outflow::Owed, "there is nothing else to send");
-    world.balanced().await;
-    world.give(&client.wallet(), 890_880).await;
-    world.finalize().await;
-    world.settle(free).await;
-    assert_eq!(world.lamports(&client.wallet()).await, 890_880 + 60_000);
-    world.balanced().await;
-}
-
-#[tokio::test]
 async fn a_payout_that_landed_with_an_error_is_signed_anew_and_paid_once() {
     let world = World::new().await;
     let client = world.client(1).await;

@@ -110,7 +110,7 @@ async fn a_settlement_that_was_altered_is_named() {
     books.names("another sum", out).await;
     books.put(&OutflowRow { slot: entry.slot + 1, ..entry.clone() }).await;
     books.names("another slot", out).await;
-    books.put(&OutflowRow { job: books.open.0, ..entry.clone() }).await;
+    books.put(&OutflowRow { settlement: books.open.0.into(), ..entry.clone() }).await;
     books.names("a payout for another job", job).await;
     books.put(&entry).await;
     books.is_well().await;

@@ -55,7 +55,7 @@ fn legs() -> Vec<(Wallet, Lamports)> {
 #[test]
 fn the_plan_passes_and_no_byte_of_it_may_change() {
     let legs = legs();
-    let order = Order { settlement: job(1), attempt: 1, legs: &legs };
+    let order = Order { settlement: job(1).into(), n: 1, attempt: 1, legs: &legs };
     let bytes = signed(&order, 60_000, 10_000);
     assert_eq!(check(&bytes, &order), Ok(()));
     for position in 0..bytes.len() {
@@ -75,14 +75,14 @@ fn the_plan_passes_and_no_byte_of_it_may_change() {
 #[test]
 fn a_transaction_of_another_order_is_refused() {
     let legs = legs();
-    let order = Order { settlement: job(1), attempt: 1, legs: &legs };
+    let order = Order { settlement: job(1).into(), n: 1, attempt: 1, legs: &legs };
     let bytes = signed(&order, 60_000, 10_000);
     let more = [(wallet(11), Lamports(1_001)), legs[1]];
     let elsewhere = [(wallet(13), Lamports(1_000)), legs[1]];
     let swapped = [legs[1], legs[0]];
     for other in [
-        Order { settlement: job(2), ..order },
-        Order { attempt: 2, ..order },
+        Order { settlement: job(2).into(), ..order },
+        Order { n: 2, ..order },
         Order { legs: &legs[..1], ..order },
         Order { legs: &more, ..order },
         Order { legs: &elsewhere, ..order },
@@ -98,7 +98,7 @@ fn a_transaction_of_another_order_is_refused() {
 #[test]
 fn a_fee_beyond_its_cap_is_refused() {
     let legs = legs();
-    let order = Order { settlement: job(1), attempt: 1, legs: &legs };
+    let order = Order { settlement: job(1).into(), n: 1, attempt: 1, legs: &legs };
     assert_eq!(check(&signed(&order, UNITS_MAX, PRICE_MAX), &order), Ok(()));
     for (units, price) in [(UNITS_MAX + 1, 1), (1, PRICE_MAX + 1)] {
         let refused = check(&signed(&order, units, price), &order);
@@ -109,7 +109,7 @@ fn a_fee_beyond_its_cap_is_refused() {
 #[test]
 fn one_instruction_more_is_refused() {
     let legs = legs();
-    let order = Order { settlement: job(1), attempt: 1, legs: &legs };
+    let order = Order { settlement: job(1).into(), n: 1, attempt: 1, legs: &legs };
     let (escrow, gas) = (wallet(ESCROW), wallet(GAS));
     let mut planned = vec![unit_limit(60_000), unit_price(1)];
     planned.extend(legs.iter().map(|leg| transfer(&escrow, &leg.0, leg.1)));
@@ -147,11 +147,11 @@ fn orders_that_make_no_sense_are_refused() {
         (one(gas, 1), GuardRefused::LegToOurselves),
         ([one(wallet(11), u64::MAX), one(wallet(12), 1)].concat(), GuardRefused::SumOverflows),
     ] {
-        let order = Order { settlement: job(1), attempt: 1, legs: &legs };
+        let order = Order { settlement: job(1).into(), n: 1, attempt: 1, legs: &legs };
         assert_eq!(check_order(&order, &escrow, &gas), Err(refused));
     }
     let legs = legs();
-    let order = Order { settlement: job(1), attempt: 1, legs: &legs };
+    let order = Order { settlement: job(1).into(), n: 1, attempt: 1, legs: &legs };
     assert_eq!(check_order(&order, &escrow, &escrow), Err(GuardRefused::SameWallet));
 }
 
@@ -160,7 +160,7 @@ fn the_most_legs_with_the_longest_memo_fit_into_a_packet() {
     let legs: Vec<_> = (0..u8::try_from(LEGS_MAX).unwrap())
         .map(|n| (wallet(60 + n), Lamports(u64::MAX / 32)))
         .collect();
-    let order = Order { settlement: job(1), attempt: u32::MAX, legs: &legs };
+    let order = Order { settlement: job(1).into(), n: 1, attempt: u32::MAX, legs: &legs };
     let bytes = signed(&order, UNITS_MAX, PRICE_MAX);
     assert!(bytes.len() <= WIRE_MAX_BYTES, "{}", bytes.len());
     assert_eq!(check(&bytes, &order), Ok(()));
@@ -170,7 +170,7 @@ proptest! {
     #[test]
     fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..1_300)) {
         let legs = legs();
-        let order = Order { settlement: job(1), attempt: 1, legs: &legs };
+        let order = Order { settlement: job(1).into(), n: 1, attempt: 1, legs: &legs };
         prop_assert!(check(&bytes, &order).is_err());
         let _ = signature_of(&bytes);
     }
@@ -179,7 +179,7 @@ proptest! {
     #[test]
     fn no_damage_panics(cuts in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8), end in 0_usize..420) {
         let legs = legs();
-        let order = Order { settlement: job(1), attempt: 1, legs: &legs };
+        let order = Order { settlement: job(1).into(), n: 1, attempt: 1, legs: &legs };
         let whole = signed(&order, 60_000, 10_000);
         let mut bytes = whole.clone();
         bytes.truncate(end.max(1));

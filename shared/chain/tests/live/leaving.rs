@@ -18,7 +18,7 @@ fn legs(count: u8) -> Vec<(Wallet, Lamports)> {
 }
 
 fn order<'a>(legs: &'a [(Wallet, Lamports)], attempt: u32) -> Order<'a> {
-    Order { settlement: job(5), attempt, legs }
+    Order { settlement: job(5).into(), n: attempt, attempt, legs }
 }
 
 fn sent(signed: &SignedOut, attempt: u32) -> Sent {
@@ -74,7 +74,7 @@ async fn an_order_leaves_once_however_often_it_is_sent() {
 async fn the_most_legs_fit_in_one_transaction_and_in_its_compute_units() {
     let stage = stage().await;
     let legs = legs(u8::try_from(LEGS_MAX).unwrap());
-    let order = Order { settlement: job(5), attempt: u32::MAX, legs: &legs };
+    let order = Order { settlement: job(5).into(), n: 1, attempt: u32::MAX, legs: &legs };
     let signed = sign(&stage, &order).await;
     stage.chain.send(&signed.bytes).await.unwrap();
     let mut sent = sent(&signed, u32::MAX);

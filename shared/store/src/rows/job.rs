@@ -6,7 +6,7 @@ use framefair_domain::job::State;
 use framefair_domain::money::Lamports;
 use framefair_domain::payment::Terms;
 use framefair_domain::quote::Breakdown;
-use framefair_domain::settlement::{Inflow, Outflow, Plan};
+use framefair_domain::settlement::{Inflow, LegKind, Outflow, Plan};
 use framefair_domain::time::Timestamp;
 use framefair_domain::wallet::{TxSignature, Wallet};
 use serde::{Deserialize, Serialize};
@@ -51,9 +51,9 @@ pub struct JobRow {
     /// The transaction that settled it.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "compact::option")]
     pub out_tx: Option<TxSignature>,
-    /// The excess stayed behind when it was settled.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub excess_held: bool,
+    /// Legs of the plan that became debts: too small for an empty wallet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<LegKind>,
     /// When the sweeper looks at it next; none once nothing is left to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<Timestamp>,

@@ -10,7 +10,9 @@ mod statistics;
 pub use job::{
     Delivered, JobRow, Lease, OutputFormat, Payment, ProgressRow, SceneRow, Settings, Task,
 };
-pub use money::{CursorRow, Inbound, InflowRow, OutflowRow, SignedOutRow};
+pub use money::{
+    Batch, CursorRow, DebtRow, Inbound, InflowRow, OutStep, OutflowRow, SignedTx, WayOutRow,
+};
 pub use node::{Connection, NodeRow, RelayRow};
 pub use provider::{ClaimRow, PendingChange, ProviderRow, Status};
 pub use statistics::StatisticsRow;

@@ -16,7 +16,7 @@ use framefair_app::market::{
 use framefair_app::provider::{self, Registration, Signed, Status};
 use framefair_app::settlement::{Advanced, Signer, Signers, advance};
 use framefair_app::verification::{self, FrameHash, Passed, PassedFile};
-use framefair_app::{Call, Ctx, Hint, Platform, Refusal, Report, watch};
+use framefair_app::{Call, Ctx, Hint, Platform, Refusal, Report, SettlementId, watch};
 use framefair_devcloud::DevCloud;
 use framefair_domain::id::{JobId, ProviderId};
 use framefair_domain::money::{LAMPORTS_PER_SOL, Lamports};
@@ -27,7 +27,7 @@ use framefair_domain::signing::{self, Once};
 use framefair_domain::time::Timestamp;
 use framefair_domain::wallet::{TxSignature, Wallet};
 use framefair_localnet::Localnet;
-use framefair_store::rows::{InflowRow, SignedOutRow};
+use framefair_store::rows::{DebtRow, InflowRow, SignedTx, WayOutRow};
 use framefair_store::{Store, keys, setup};
 use serde_json::json;
 use tempfile::TempDir;
@@ -289,15 +289,36 @@ impl World {
     }
 
     /// The transactions that were ever stored for a settlement.
-    pub(crate) async fn signed(&self, job: JobId) -> Vec<SignedOutRow> {
-        let rows = (1..=12).map(|n| keys::signed_out(job, n)).collect::<Vec<_>>();
-        let mut rows = self.ctx.store.get_many::<SignedOutRow>(&rows).await.unwrap();
+    pub(crate) async fn signed(&self, settlement: impl Into<SettlementId>) -> Vec<SignedTx> {
+        let settlement = settlement.into();
+        let rows = (1..=30).map(|n| keys::way_out(settlement, n)).collect::<Vec<_>>();
+        let mut rows = self.ctx.store.get_many::<WayOutRow>(&rows).await.unwrap();
         rows.sort_by_key(|row| row.n);
-        rows
+        rows.iter().filter_map(|row| row.signed().cloned()).collect()
     }
 
-    pub(crate) async fn advance(&self, job: JobId) -> Result<Advanced, Refusal> {
-        advance(&self.ctx, &self.call(), &self.signers, job).await
+    pub(crate) async fn debt(&self, wallet: &Wallet) -> Option<DebtRow> {
+        self.ctx.store.get(&keys::debt(wallet)).await.unwrap()
+    }
+
+    /// Pays what is owed to `wallet`, letting blocks become final in between.
+    pub(crate) async fn pay_debt(&self, wallet: &Wallet) -> DebtRow {
+        for _ in 0..40 {
+            let _ = advance(&self.ctx, &self.call(), &self.signers, *wallet).await;
+            let row = self.debt(wallet).await.unwrap();
+            if row.due.is_none() {
+                return row;
+            }
+            self.finalize().await;
+        }
+        panic!("{:?} is not paid", self.debt(wallet).await);
+    }
+
+    pub(crate) async fn advance(
+        &self,
+        settlement: impl Into<SettlementId>,
+    ) -> Result<Advanced, Refusal> {
+        advance(&self.ctx, &self.call(), &self.signers, settlement).await
     }
 
     /// Advances until the job needs no more, letting blocks become final in between.
