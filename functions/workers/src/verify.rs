@@ -9,7 +9,9 @@ use framefair_app::verification::{
     self, FrameHash, Inspection, Passed, PassedFile, accept, reject,
 };
 use framefair_app::{Broken, Call, Ctx, Hint, Refusal};
-use framefair_picture::{Expect, Format, FrameZip, Limits, Unzip, Verified, Verifier, ZipLimits};
+use framefair_picture::{
+    Expect, Format, FrameZip, Limits, Unzip, Verified, Verifier, ZipLimits, all_alike,
+};
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 
@@ -30,7 +32,13 @@ pub async fn verify(ctx: &Ctx, hint: &Hint) -> Result<Outcome, Refusal> {
                 .await
                 .map_err(broken)?;
             match verdict {
-                Ok(passed) => accept(ctx, &Call::live(), &seen, passed).await?,
+                Ok((_, true))
+                    if seen.own_range && verification::is_animated(ctx, &seen).await? =>
+                {
+                    let why = "all frames are one picture, and the scene is animated";
+                    reject(ctx, &Call::live(), &seen, why).await?;
+                }
+                Ok((passed, _)) => accept(ctx, &Call::live(), &seen, passed).await?,
                 Err(Verdict::Wrong(why)) => reject(ctx, &Call::live(), &seen, &why).await?,
                 Err(Verdict::Broken(why)) => return Err(Broken(why).into()),
             }
@@ -97,12 +105,13 @@ impl From<std::io::Error> for Verdict {
     }
 }
 
-fn inspect(seen: &Inspection, delivery: Delivery) -> Result<Passed, Verdict> {
+/// What passed, and whether all of it is one picture.
+fn inspect(seen: &Inspection, delivery: Delivery) -> Result<(Passed, bool), Verdict> {
     let wrong = |why: &dyn std::fmt::Display| Verdict::Wrong(why.to_string());
     let format = format(seen.output);
     let expect = Expect { format, width: seen.width, height: seen.height };
-    let mut verifier = Verifier::new(&seen.frames, expect, Limits::default(), seen.moves)
-        .map_err(|why| wrong(&why))?;
+    let mut verifier =
+        Verifier::new(&seen.frames, expect, Limits::default()).map_err(|why| wrong(&why))?;
     let (out, single) = match delivery {
         Delivery::Frames(paths, out) => {
             let mut single = None;
@@ -135,10 +144,10 @@ fn inspect(seen: &Inspection, delivery: Delivery) -> Result<Passed, Verdict> {
             (out, None)
         }
     };
-    let frames = verifier.finish().map_err(|why| wrong(&why))?;
-    let frames: Vec<FrameHash> = frames.iter().map(hash).collect();
+    let verified = verifier.finish().map_err(|why| wrong(&why))?;
+    let frames: Vec<FrameHash> = verified.iter().map(hash).collect();
     let file = single.map_or(PassedFile::Zip(out), PassedFile::Picture);
-    Ok(Passed { frames, file })
+    Ok((Passed { frames, file }, all_alike(&verified)))
 }
 
 fn new_zip(

@@ -1,11 +1,11 @@
-//! The audit of a folder, whether its process runs or not.
+//! What an operator does with a folder's money, whether its process runs or not.
 
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use framefair_app::Ctx;
 use framefair_app::audit::Audit;
+use framefair_app::{Call, Ctx, SettlementId};
 
 use crate::folder::{Folder, FolderRefused, Ports, read_cloud_key, read_escrow, read_ports};
 use crate::machine::{connect, start_services};
@@ -17,8 +17,33 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(2);
 /// Nothing moves while only the audit runs.
 const SLOT_MS: u64 = 400;
 
-/// Audits through the running process, or starts the folder's cloud and chain for itself.
+/// Audits a folder.
 pub async fn audit(data: &Path) -> Result<Audit> {
+    with_books(data, async |ctx, running| {
+        let mut audit = of(ctx).await?;
+        // What has just landed is booked within seconds: look again before saying otherwise.
+        for _ in 0..if running { LOOKS_AGAIN } else { 0 } {
+            if audit.balances() {
+                break;
+            }
+            tokio::time::sleep(LOOK_AGAIN_AFTER).await;
+            audit = of(ctx).await?;
+        }
+        Ok(audit)
+    })
+    .await
+}
+
+/// Has a parked settlement tried again, by the running process or by the next one.
+pub async fn unpark(data: &Path, settlement: SettlementId) -> Result<()> {
+    with_books(data, async |ctx, _| {
+        Ok(framefair_app::settlement::unpark(ctx, &Call::live(), settlement).await?)
+    })
+    .await
+}
+
+/// Works on the running process's cloud and chain, or starts the folder's for itself.
+async fn with_books<T>(data: &Path, work: impl AsyncFnOnce(&Ctx, bool) -> Result<T>) -> Result<T> {
     if !data.is_dir() {
         bail!(
             "there is no data folder {}; give the one that framefair-local was started with",
@@ -31,26 +56,17 @@ pub async fn audit(data: &Path) -> Result<Audit> {
             let key = folder.cloud_key()?;
             let (cloud, chain) = start_services(&folder, &key, ANY, SLOT_MS).await?;
             let ctx = connect(&cloud.endpoint_url(), &chain.rpc_url(), &key, escrow).await?;
-            let audit = of(&ctx).await;
+            let done = work(&ctx, false).await;
             chain.shutdown().await;
             cloud.shutdown().await;
-            audit
+            done
         }
         Err(FolderRefused::InUse(_)) => {
             let key = read_cloud_key(data).context("the running process has left no key")?;
             let ports = read_ports(data).context("the running process has left no ports")?;
             let url = |port: u16| format!("http://127.0.0.1:{port}");
             let ctx = connect(&url(ports.aws), &url(ports.rpc), &key, escrow).await?;
-            let mut audit = of(&ctx).await?;
-            // What has just landed is booked within seconds: look again before saying otherwise.
-            for _ in 0..LOOKS_AGAIN {
-                if audit.balances() {
-                    break;
-                }
-                tokio::time::sleep(LOOK_AGAIN_AFTER).await;
-                audit = of(&ctx).await?;
-            }
-            Ok(audit)
+            work(&ctx, true).await
         }
         Err(refused) => Err(refused.into()),
     }

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
-use framefair_local::{Machine, Options, Ports, audit};
+use framefair_app::SettlementId;
+use framefair_local::{Machine, Options, Ports, audit, unpark};
 use tracing_subscriber::EnvFilter;
 
 /// The whole of Framefair in one process: hub, workers, relay, table, store, queues and a Solana
@@ -30,6 +31,14 @@ enum Command {
         /// Print one JSON document.
         #[arg(long)]
         json: bool,
+    },
+    /// Have a parked settlement tried again, once what stopped it is repaired.
+    Unpark {
+        /// The folder that framefair-local was started with; it may be running.
+        #[arg(long)]
+        data: PathBuf,
+        /// The job, or the wallet that is owed a debt, as the log named it.
+        settlement: SettlementId,
     },
 }
 
@@ -72,6 +81,9 @@ async fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match (cli.command, cli.run) {
         (Some(Command::Audit { data, json }), _) => print_audit(&data, json).await,
+        (Some(Command::Unpark { data, settlement }), _) => {
+            unpark(&data, settlement).await.map(|()| ExitCode::SUCCESS)
+        }
         (None, Some(run)) => serve(run).await.map(|()| ExitCode::SUCCESS),
         (None, None) => {
             eprintln!("framefair-local: give --data DIR, or see --help");

@@ -34,6 +34,9 @@ pub struct Platform {
     pub reconnect_grace_ms: i64,
     /// A paid job may wait for a provider for this long.
     pub wait_max_ms: i64,
+    /// After a failed attempt, a retry may wait for a provider for this long: for a node to start
+    /// again, not for a market to open.
+    pub retry_wait_ms: i64,
     /// Payments from here on need both RPC nodes to agree, where two are configured.
     pub agree_above: Lamports,
     /// The largest scene that is taken.
@@ -51,6 +54,7 @@ impl Platform {
             dispatch_timeout_ms: 5 * MINUTE_MS,
             reconnect_grace_ms: 30 * SECOND_MS,
             wait_max_ms: 24 * HOUR_MS,
+            retry_wait_ms: MINUTE_MS,
             agree_above: Lamports(10 * LAMPORTS_PER_SOL),
             scene_bytes_max: 2 << 30,
             frame_bytes_max: 512 << 20,

@@ -6,6 +6,7 @@ use framefair_domain::job::{Event, State};
 use framefair_store::keys;
 use framefair_store::rows::{Delivered, JobRow, OutputFormat, ProviderRow};
 use serde::Serialize;
+use tokio_util::io::SyncIoBridge;
 
 use crate::delivery::{self, AttemptEnd, book_attempt, end_attempt};
 use crate::statistics::Count;
@@ -33,8 +34,9 @@ pub struct Inspection {
     pub width: u32,
     pub height: u32,
     pub output: OutputFormat,
-    /// Whether frames that are all alike are no delivery.
-    pub moves: bool,
+    /// Whether frames that are all alike are no delivery, if something in the scene is animated.
+    pub own_range: bool,
+    pub scene: String,
     /// The name of the file that is served.
     pub result_name: String,
     /// The scene's file name without its extension, which frames in a zip are named by.
@@ -73,11 +75,20 @@ pub async fn inspection(
         width: job.settings.width,
         height: job.settings.height,
         output: job.settings.output,
-        moves: job.settings.moves,
+        own_range: job.settings.own_range,
+        scene: job.scene_object(),
         result_name: job.result_name(),
         stem: job.scene.stem().to_owned(),
         render_ms: report.render_ms,
     }))
+}
+
+/// Whether the scene has keyframes. Reads the whole file, so only those ask who have a reason to.
+pub async fn is_animated(ctx: &Ctx, seen: &Inspection) -> Result<bool, Refusal> {
+    let Some(scene) = ctx.store.objects().open(&seen.scene).await? else { return Ok(false) };
+    let file = SyncIoBridge::new(Box::pin(scene.body.into_async_read()));
+    let walked = tokio::task::spawn_blocking(move || framefair_blend::has_keyframes(file)).await;
+    Ok(walked.map_err(|panic| Broken(panic.to_string()))? == Some(true))
 }
 
 /// A delivery that passed: the frames' pixel hashes, and the file to serve.
@@ -120,6 +131,7 @@ pub async fn accept(
         let render_ms = i64::try_from(seen.render_ms).unwrap_or(0);
         job.started.get_or_insert(call.now.plus_ms(-render_ms));
         job.result = Some(result.clone());
+        job.error = None;
         settlement::plan_payout(&mut job, provider.wallet)?;
         if ctx.save(&mut job).await?.is_ok() {
             tracing::info!(job = %job.id, node = %seen.node, "A result passed verification");

@@ -27,7 +27,7 @@ pub struct Thumbnail {
 
 /// How the words of a file are stored.
 #[derive(Debug, Clone, Copy)]
-struct Layout {
+pub(crate) struct Layout {
     heads: Heads,
     big_endian: bool,
 }
@@ -50,13 +50,17 @@ impl Heads {
 }
 
 impl Layout {
+    pub(crate) fn head_len(self) -> usize {
+        self.heads.bytes()
+    }
+
     fn i32_at(self, bytes: &[u8], at: usize) -> Option<i32> {
         let word: [u8; 4] = bytes.get(at..at.checked_add(4)?)?.try_into().ok()?;
         Some(if self.big_endian { i32::from_be_bytes(word) } else { i32::from_le_bytes(word) })
     }
 
     /// The length field of a block head; negative ones are damage.
-    fn block_len(self, head: &[u8]) -> Option<u64> {
+    pub(crate) fn block_len(self, head: &[u8]) -> Option<u64> {
         match self.heads {
             Heads::Pointers32 | Heads::Pointers64 => u64::try_from(self.i32_at(head, 4)?).ok(),
             // Always little-endian: 5.0, which brought large heads, dropped big-endian files.
@@ -93,11 +97,11 @@ pub(crate) fn read(
                 Err(damaged("its structure table is missing"))
             };
         }
-        if rest.len() < layout.heads.bytes() {
+        if rest.len() < layout.head_len() {
             cut("its end mark is missing")?;
             break;
         }
-        let (head, body) = rest.split_at(layout.heads.bytes());
+        let (head, body) = rest.split_at(layout.head_len());
         if !is_code(&head[..4]) {
             return Err(damaged("a block has no valid name"));
         }
@@ -129,7 +133,6 @@ pub(crate) fn read(
                 }
                 in_preamble = false;
                 saw_structures |= code == b"DNA1";
-                scene.animated |= matches!(code, b"AC\0\0" | b"\0\0AC");
             }
         }
         match usize::try_from(end) {
@@ -155,7 +158,7 @@ fn require_scene(scene: &Scene, version: BlenderVersion) -> Result<(), SceneRefu
     Ok(())
 }
 
-fn header(bytes: &[u8]) -> Result<(BlenderVersion, Layout, usize), SceneRefused> {
+pub(crate) fn header(bytes: &[u8]) -> Result<(BlenderVersion, Layout, usize), SceneRefused> {
     let short = || SceneRefused::Truncated { format: FORMAT, missing: "its header is incomplete" };
     let old = bytes.get(..12).ok_or_else(short)?;
     if !old[7].is_ascii_digit() {

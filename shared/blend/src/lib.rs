@@ -8,6 +8,7 @@ mod blocks;
 mod file_name;
 mod format;
 mod gltf;
+mod keyframes;
 mod markup;
 mod mesh;
 mod refused;
@@ -16,6 +17,7 @@ mod unpack;
 pub use blocks::Thumbnail;
 pub use file_name::{FILE_NAME_MAX, safe_file_name};
 pub use format::{BlenderVersion, Compression, Format, FrameRange, UnknownFormat};
+pub use keyframes::has_keyframes;
 pub use refused::SceneRefused;
 
 /// How much of a file [`inspect`] needs: its first bytes, up to this many.
@@ -33,8 +35,6 @@ pub struct Scene {
     pub frames: Option<FrameRange>,
     pub scene_name: Option<String>,
     pub thumbnail: Option<Thumbnail>,
-    /// Whether an action (keyframes) was seen in the part that was read. False says nothing.
-    pub animated: bool,
 }
 
 impl Scene {
@@ -47,7 +47,6 @@ impl Scene {
             frames: None,
             scene_name: None,
             thumbnail: None,
-            animated: false,
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::{Compression, Format, Head, Scene, SceneRefused, blocks, mesh};
 /// Enough for the frame range and the thumbnail, many times over.
 const PREFIX_BYTES: usize = 2 << 20;
 /// zstd's own largest window short of its ultra levels: 8 MiB. Blender's needs less than a tenth.
-const WINDOW_LOG_MAX: u32 = 23;
+pub(crate) const WINDOW_LOG_MAX: u32 = 23;
 
 pub(crate) fn blend(head: Head<'_>) -> Result<Scene, SceneRefused> {
     let plain = |bytes: &[u8], size, compression| {

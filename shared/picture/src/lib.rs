@@ -20,5 +20,5 @@ pub use decode::{Expect, Limits, decode};
 pub use frame::{Depth, Format, Frame, UnknownFormat};
 pub use refused::PictureRefused;
 pub use unzip::{Entry, Unzip, ZipLimits, ZipRefused};
-pub use verify::{Verified, Verifier, verify_task};
+pub use verify::{Verified, Verifier, all_alike, verify_task};
 pub use zip_frames::{FrameZip, frame_file_name, frame_number, zip_frames};

@@ -23,8 +23,6 @@ pub enum PictureRefused {
     Unsupported { what: &'static str },
     #[error("the picture shows nothing: all its pixels have one colour")]
     Uniform,
-    #[error("all {frames} frames are the same picture, though the scene moves")]
-    AllAlike { frames: usize },
     #[error("frame {frame} was not ordered")]
     UnexpectedFrame { frame: i32 },
     #[error("frame {frame} arrived twice")]

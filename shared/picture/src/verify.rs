@@ -27,23 +27,15 @@ pub struct Verifier {
     frames: BTreeMap<i32, Option<Verified>>,
     expect: Expect,
     limits: Limits,
-    moves: bool,
 }
 
 impl Verifier {
-    /// `moves`: whether something in the scene is known to change between frames. Where that is not known, pass false:
-    /// alike frames are then accepted.
-    pub fn new(
-        expected: &[i32],
-        expect: Expect,
-        limits: Limits,
-        moves: bool,
-    ) -> Result<Self, PictureRefused> {
+    pub fn new(expected: &[i32], expect: Expect, limits: Limits) -> Result<Self, PictureRefused> {
         if expected.is_empty() {
             return Err(PictureRefused::NothingExpected);
         }
         let frames = expected.iter().map(|frame| (*frame, None)).collect();
-        Ok(Self { frames, expect, limits, moves })
+        Ok(Self { frames, expect, limits })
     }
 
     pub fn push(&mut self, frame: i32, bytes: &[u8]) -> Result<Verified, PictureRefused> {
@@ -70,20 +62,21 @@ impl Verifier {
         }
     }
 
-    /// All frames in order, if each has come and they tell more than one picture where they should.
+    /// All frames in order, if each has come.
     pub fn finish(self) -> Result<Vec<Verified>, PictureRefused> {
         let mut missing =
             self.frames.iter().filter(|(_, known)| known.is_none()).map(|(frame, _)| *frame);
         if let Some(first) = missing.next() {
             return Err(PictureRefused::MissingFrames { first, count: missing.count() + 1 });
         }
-        let frames: Vec<Verified> = self.frames.into_values().flatten().collect();
-        let alike = frames.windows(2).all(|pair| pair[0].pixels_sha256 == pair[1].pixels_sha256);
-        if self.moves && frames.len() > 1 && alike {
-            return Err(PictureRefused::AllAlike { frames: frames.len() });
-        }
-        Ok(frames)
+        Ok(self.frames.into_values().flatten().collect())
     }
+}
+
+/// Whether several frames show one picture: no fault by itself, since a scene may stand still.
+pub fn all_alike(frames: &[Verified]) -> bool {
+    let alike = frames.windows(2).all(|pair| pair[0].pixels_sha256 == pair[1].pixels_sha256);
+    frames.len() > 1 && alike
 }
 
 /// The whole of a task at once, for callers that have its frames at hand or can make them one by one.
@@ -92,9 +85,8 @@ pub fn verify_task<B: AsRef<[u8]>>(
     expected: &[i32],
     expect: Expect,
     limits: &Limits,
-    moves: bool,
 ) -> Result<Vec<Verified>, PictureRefused> {
-    let mut verifier = Verifier::new(expected, expect, *limits, moves)?;
+    let mut verifier = Verifier::new(expected, expect, *limits)?;
     for (frame, bytes) in frames {
         verifier.push(frame, bytes.as_ref())?;
     }

@@ -6,7 +6,7 @@ use std::io::{Cursor, Write};
 
 use framefair_picture::{
     Expect, Format, FrameZip, Limits, PictureRefused, Region, Unzip, Verifier, ZipLimits,
-    ZipRefused, compare, frame_file_name, frame_number, verify_task, zip_frames,
+    ZipRefused, all_alike, compare, frame_file_name, frame_number, verify_task, zip_frames,
 };
 use image::DynamicImage;
 use paint::{PNG, decoded, flat, png, rgba8, rgba16};
@@ -19,14 +19,13 @@ fn frames(numbers: &[i32]) -> Vec<(i32, Vec<u8>)> {
 #[test]
 fn exactly_the_ordered_frames_pass() {
     let expected = [1, 3, -5, 8];
-    let verified =
-        verify_task(frames(&[8, 1, -5, 3]), &expected, PNG, &Limits::default(), true).unwrap();
+    let verified = verify_task(frames(&[8, 1, -5, 3]), &expected, PNG, &Limits::default()).unwrap();
     assert_eq!(verified.iter().map(|frame| frame.frame).collect::<Vec<_>>(), [-5, 1, 3, 8]);
     assert_eq!(verified[1].pixels_sha256, decoded(&rgba8(24, 16, 1)).pixels_sha256);
     assert_eq!(verified[1].bytes, png(&rgba8(24, 16, 1)).len() as u64);
 
     let check = |numbers: &[i32]| {
-        verify_task(frames(numbers), &expected, PNG, &Limits::default(), true).unwrap_err()
+        verify_task(frames(numbers), &expected, PNG, &Limits::default()).unwrap_err()
     };
     assert_eq!(check(&[1, 8]), PictureRefused::MissingFrames { first: -5, count: 2 });
     assert_eq!(check(&[]), PictureRefused::MissingFrames { first: -5, count: 4 });
@@ -34,14 +33,14 @@ fn exactly_the_ordered_frames_pass() {
     assert_eq!(check(&[1, 3, 1]), PictureRefused::DuplicateFrame { frame: 1 });
     let none: [(i32, Vec<u8>); 0] = [];
     assert_eq!(
-        verify_task(none, &[], PNG, &Limits::default(), true),
+        verify_task(none, &[], PNG, &Limits::default()),
         Err(PictureRefused::NothingExpected)
     );
 }
 
 #[test]
 fn a_refused_frame_names_itself_and_may_come_again() {
-    let mut verifier = Verifier::new(&[1, 2], PNG, Limits::default(), true).unwrap();
+    let mut verifier = Verifier::new(&[1, 2], PNG, Limits::default()).unwrap();
     let good = png(&rgba8(24, 16, 9));
     verifier.push(1, &good).unwrap();
     let black = png(&flat(24, 16, [0, 0, 0, 255]));
@@ -64,17 +63,17 @@ fn a_refused_frame_names_itself_and_may_come_again() {
 }
 
 #[test]
-fn frames_that_are_all_alike_pass_only_where_nothing_moves() {
+fn frames_that_show_one_picture_are_told_from_those_that_do_not() {
     let alike: Vec<_> = (1..=8).map(|number| (number, png(&rgba8(24, 16, 1)))).collect();
     let expected: Vec<i32> = (1..=8).collect();
-    let check = |moves| verify_task(alike.clone(), &expected, PNG, &Limits::default(), moves);
-    assert_eq!(check(true), Err(PictureRefused::AllAlike { frames: 8 }));
-    assert_eq!(check(false).unwrap().len(), 8);
-    // One frame alone is like no other.
-    assert!(verify_task(alike[..1].to_vec(), &[1], PNG, &Limits::default(), true).is_ok());
+    let look = |frames, expected: &[i32]| {
+        all_alike(&verify_task(frames, expected, PNG, &Limits::default()).unwrap())
+    };
+    assert!(look(alike.clone(), &expected));
+    assert!(!look(alike[..1].to_vec(), &[1]), "one frame alone is like no other");
     let mut one_differs = alike;
     one_differs[7].1 = png(&rgba8(24, 16, 2));
-    assert!(verify_task(one_differs, &expected, PNG, &Limits::default(), true).is_ok());
+    assert!(!look(one_differs, &expected));
 }
 
 #[test]
@@ -150,7 +149,7 @@ fn a_zip_of_frames_is_deterministic_and_comes_back_whole() {
     assert_eq!(back, frames(&numbers));
     assert_eq!(entries[3].name, "My_shot_0001.png");
     let unzipped = entries.into_iter().map(|entry| (entry.frame.unwrap(), entry.bytes));
-    assert!(verify_task(unzipped, &numbers, PNG, &Limits::default(), true).is_ok());
+    assert!(verify_task(unzipped, &numbers, PNG, &Limits::default()).is_ok());
 }
 
 #[test]

@@ -50,7 +50,7 @@ fn a_finished_small_job_is_one_write_unit() {
             engine: Some("cycles".into()),
             samples: Some(128),
             output: OutputFormat::Png,
-            moves: false,
+            own_range: false,
         },
         price: Breakdown {
             base_price: sol,
@@ -83,6 +83,7 @@ fn a_finished_small_job_is_one_write_unit() {
         }),
         out_tx: Some(TxSignature([0xfe; 64])),
         kept: Vec::new(),
+        out_used: 0,
         due: Some(now),
     };
     let item: std::collections::HashMap<String, AttributeValue> =

@@ -291,6 +291,15 @@ impl Place {
         serde_json::from_slice(&audit.stdout).unwrap_or_else(|error| panic!("{error}: {audit:?}"))
     }
 
+    /// What an operator hears who puts back a settlement that is not parked.
+    pub(crate) fn unpark(&self, settlement: &str) -> String {
+        let mut unpark = self.command("framefair-local");
+        unpark.args(["unpark", "--data"]).arg(self.path("data")).arg(settlement);
+        let refused = unpark.output().expect("it starts");
+        assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+        String::from_utf8_lossy(&refused.stderr).into_owned()
+    }
+
     /// Waits until nobody is owed anything; every audit on the way balances.
     pub(crate) fn settle(&self) -> Value {
         wait_until("nothing is owed", || {

@@ -42,6 +42,9 @@ fn one_frame_is_rendered_for_money_and_everybody_is_paid_exactly() {
         (job["status"].as_str(), job["settlement"].as_str()),
         (Some("completed"), Some("settled"))
     );
+    // What is settled cannot be paid a second time by an operator's slip.
+    let refused = place.unpark(&answer.text("job"));
+    assert!(refused.contains("not parked"), "{refused}");
     place.close();
 }
 

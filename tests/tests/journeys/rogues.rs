@@ -45,6 +45,36 @@ fn wrong_pictures_are_never_paid_for_and_the_client_gets_everything_back() {
     place.close();
 }
 
+/// Eight copies of one picture are no animation, in a file too big for its head to tell; where
+/// nothing is animated they are what was ordered.
+#[test]
+fn copies_of_one_picture_are_no_animation() {
+    let place = Place::open();
+    let mut rogue = place.runtime.block_on(Rogue::appear(&place, "rogue"));
+    place.client("client");
+    for (scene, frames, outcome) in
+        [("demo.blend", "1-8", Outcome::Rejected), ("still.blend", "1-3", Outcome::Completed)]
+    {
+        let scene = place.scenes.path(scene);
+        let render = place.begin_render("client", &scene, &["--frames", frames]);
+        place.runtime.block_on(async {
+            let picture = fakes::plausible(9);
+            let mut task = rogue.take().await;
+            assert_eq!(rogue.deliver(&task, &picture).await, outcome);
+            while outcome == Outcome::Rejected && task.attempt.epoch < 4 {
+                task = rogue.take().await;
+                assert_eq!(rogue.deliver(&task, &picture).await, outcome);
+            }
+        });
+        let answer = render.finish();
+        assert_eq!(answer.code == 0, outcome == Outcome::Completed, "{}", answer.said);
+        if outcome == Outcome::Rejected {
+            assert!(answer.text("reason").contains("one picture"), "{}", answer.said);
+        }
+    }
+    place.close();
+}
+
 #[test]
 fn after_a_wrong_picture_an_honest_node_finishes_and_is_paid() {
     let place = Place::open();

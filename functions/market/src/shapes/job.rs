@@ -153,9 +153,10 @@ impl From<JobView> for RenderJob {
             completed_at: job.ended.filter(|_| completed),
             render_time: job.result.as_ref().map(|result| Seconds(result.render_ms)),
             result_url: completed.then(|| format!("/render/{}/result", job.id)),
-            error: job.error,
+            // While it is tried again, the last failure is nobody's answer.
+            error: job.error.filter(|_| job.state.is_final()),
             refund_tx: job.out_tx.filter(|_| refund),
-            settlement: settlement_word(job.outflow),
+            settlement: settlement_word(job.outflow).filter(|_| job.inflow != Inflow::Reverted),
             expires_at: (job.state == State::AwaitingPayment).then_some(job.expires),
             progress: progress.map(|p| {
                 json!({

@@ -47,7 +47,7 @@ pub async fn dispatch(ctx: &Ctx, call: &mut Call, hint: &Hint) -> Result<Dispatc
             return wait_or_give_up(ctx, call, job).await;
         }
     }
-    if job.task.failures == 0 && has_waited_too_long(ctx, call, &job) {
+    if has_waited_too_long(ctx, call, &job) {
         return wait_or_give_up(ctx, call, job).await;
     }
     let mut asked_others = !left.is_empty();
@@ -108,16 +108,19 @@ fn pick(left: &mut Vec<Listed>, job: &JobRow, call: &mut Call) -> Option<Listed>
     Some(left.swap_remove(at))
 }
 
-/// Nobody is there: a job that never started may wait, one that failed before may not.
+/// Nobody is there: the job waits for as long as it may.
 async fn wait_or_give_up(ctx: &Ctx, call: &Call, mut job: JobRow) -> Result<Dispatched, Refusal> {
-    if job.task.failures == 0 && !has_waited_too_long(ctx, call, &job) {
+    if !has_waited_too_long(ctx, call, &job) {
         return wait(ctx, call, job).await;
     }
     if step(&mut job, Event::NobodyLeft, call.now).is_err() {
         return Ok(Dispatched::Nothing);
     }
-    job.error
-        .get_or_insert_with(|| "No provider could take the job; you get your money back".into());
+    let nobody = "No provider could take the job; you get your money back";
+    job.error = Some(match job.error.take() {
+        Some(before) => format!("{nobody}. The last attempt failed: {before}"),
+        None => nobody.into(),
+    });
     settlement::plan_refund(&mut job)?;
     if ctx.save(&mut job).await?.is_ok() {
         ctx.settle(job.id).await;
@@ -125,8 +128,13 @@ async fn wait_or_give_up(ctx: &Ctx, call: &Call, mut job: JobRow) -> Result<Disp
     Ok(Dispatched::Nothing)
 }
 
-/// Whether a job that never started has waited for as long as one may.
+/// Whether a job has waited for as long as it may: long where nothing was tried yet, short between
+/// two attempts.
 fn has_waited_too_long(ctx: &Ctx, call: &Call, job: &JobRow) -> bool {
+    if job.task.failures > 0 {
+        let since = job.task.not_before;
+        return since.is_some_and(|at| call.now.since_ms(at) >= ctx.platform.retry_wait_ms);
+    }
     let accepted = job.payment.as_ref().map_or(job.created, |payment| payment.accepted);
     call.now.since_ms(accepted) >= ctx.platform.wait_max_ms
 }

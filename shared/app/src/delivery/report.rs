@@ -176,6 +176,7 @@ fn apply(
         AttemptEnd::Failed | AttemptEnd::Rejected => {
             job.task.failures += 1;
             job.task.not_before = Some(backoff(now, job.task.failures));
+            job.error = Some(error.to_owned());
             remember(job, node);
         }
         AttemptEnd::Blamed => {

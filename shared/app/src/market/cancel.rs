@@ -34,14 +34,18 @@ pub async fn cancel(ctx: &Ctx, call: &mut Call, cancel: Cancel) -> Result<JobRow
     }
     // A node that has had the lease for a moment is at work, whether it has said so or not.
     let begun = job.task.lease.is_some_and(|lease| call.now.since_ms(lease.since) > BEGUN_AFTER_MS);
-    if rendering || begun || job.state.is_final() {
-        return Err(Refusal::NotReady(
-            "Job can no longer be cancelled: it is being rendered".into(),
-        ));
+    let too_late = match job.state {
+        State::Completed => Some("it is completed"),
+        State::Failed => Some("it has failed, and what was paid for it goes back"),
+        _ if rendering || begun => Some("it is being rendered"),
+        _ => None,
+    };
+    if let Some(why) = too_late {
+        return Err(Refusal::NotReady(format!("Job can no longer be cancelled: {why}")));
     }
     let holder = job.task.lease;
     let effects = step(&mut job, Event::CancelledByOwner, call.now)
-        .map_err(|refused| Refusal::NotReady(format!("Job cannot be cancelled: {refused}")))?;
+        .map_err(|_| Refusal::NotReady("Job can no longer be cancelled".into()))?;
     if effects.contains(&Effect::Refund) {
         settlement::plan_refund(&mut job)?;
     } else {

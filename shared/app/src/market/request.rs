@@ -83,7 +83,7 @@ pub async fn request(ctx: &Ctx, call: &mut Call, submission: Submission) -> Resu
     let within = |range: &framefair_blend::FrameRange| {
         range.start <= frames.start && frames.end <= range.end
     };
-    let moves = seen.animated && frames.count() > 1 && seen.frames.as_ref().is_some_and(within);
+    let own_range = frames.count() > 1 && seen.frames.as_ref().is_some_and(within);
     let need = Need {
         format: seen.format.to_string(),
         blender,
@@ -122,7 +122,7 @@ pub async fn request(ctx: &Ctx, call: &mut Call, submission: Submission) -> Resu
             engine: settings.engine,
             samples: settings.samples,
             output: settings.output,
-            moves,
+            own_range,
         },
         price,
         payment: None,
@@ -136,6 +136,7 @@ pub async fn request(ctx: &Ctx, call: &mut Call, submission: Submission) -> Resu
         plan: None,
         out_tx: None,
         kept: Vec::new(),
+        out_used: 0,
         // Soon, in case a hint is lost; a small job is done by then.
         due: Some(call.now.plus_ms(FIRST_LOOK_MS)),
     };

@@ -154,8 +154,7 @@ async fn revert(ctx: &Ctx, call: &Call, mut job: JobRow) -> Result<Advanced, Ref
     let holder = job.task.lease;
     job.inflow = Inflow::Reverted;
     job.due = None;
-    let effects = step(&mut job, JobEvent::PaymentReverted, call.now).unwrap_or(&[]);
-    if job.error.is_none() && !effects.is_empty() {
+    if step(&mut job, JobEvent::PaymentReverted, call.now).is_ok() {
         job.error = Some("The payment vanished from the chain".into());
     }
     tracing::error!(job = %job.id, state = ?job.state, "A confirmed payment vanished");

@@ -160,7 +160,7 @@ async fn rest(ctx: &Ctx, mut debt: DebtRow, due: Option<Timestamp>) -> Result<Ad
 }
 
 /// False when somebody else was faster.
-async fn save(ctx: &Ctx, debt: &mut DebtRow) -> Result<bool, Refusal> {
+pub(super) async fn save(ctx: &Ctx, debt: &mut DebtRow) -> Result<bool, Refusal> {
     let rev = debt.rev;
     debt.rev += 1;
     match ctx.store.write(Write::put(debt, When::Rev(rev))).await {

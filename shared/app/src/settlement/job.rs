@@ -28,7 +28,7 @@ pub(super) async fn settle(
     let rest: Vec<Leg> =
         plan.legs.iter().filter(|leg| !kept.contains(&leg.kind)).copied().collect();
     let legs = amounts(&rest);
-    let leaving = Leaving { settlement: job.id.into(), legs: &legs, before: 0 };
+    let leaving = Leaving { settlement: job.id.into(), legs: &legs, before: job.out_used };
     let last = way_out.last();
     let mut stands = Stands::Void;
     if let Some((row, tx)) = last.and_then(|row| Some((row, row.signed()?))) {

@@ -6,9 +6,12 @@ mod debt;
 mod job;
 mod out;
 mod plan;
+mod unpark;
 
 pub use framefair_chain::Signer;
 
 pub use advance::{Advanced, Signers, advance};
 pub(crate) use debt::owe;
+pub use unpark::unpark;
+
 pub(crate) use plan::{plan_payout, plan_refund};

@@ -1,7 +1,7 @@
 //! What is owed leaves once and to the lamport, whatever becomes of the transaction that carries it.
 
-use framefair_app::settlement::{Advanced, advance};
-use framefair_app::{Ctx, JobState};
+use framefair_app::settlement::{Advanced, advance, unpark};
+use framefair_app::{Ctx, JobState, Refusal};
 use framefair_domain::id::JobId;
 use framefair_domain::money::LAMPORTS_PER_SOL;
 use framefair_domain::settlement::Outflow;
@@ -124,6 +124,16 @@ async fn a_payout_that_always_fails_is_parked_for_an_operator_and_still_accounte
     assert_eq!(world.advance(job).await.unwrap(), Advanced::Nothing);
     let audit = world.balanced().await;
     assert_eq!((audit.parked, audit.open_obligations), (i128::from(PRICE), 0));
+
+    // An operator has filled escrow up and has it tried again.
+    unpark(&world.ctx, &world.call(), job.into()).await.unwrap();
+    let again = unpark(&world.ctx, &world.call(), job.into()).await;
+    assert!(matches!(again, Err(Refusal::Invalid(_))), "{again:?}");
+    let provider = world.home_party.wallet();
+    let had = world.lamports(&provider).await;
+    assert_eq!(world.settle(job).await.outflow, Outflow::Settled);
+    assert_eq!((world.lamports(&provider).await, world.signed(job).await.len()), (had + BASE, 13));
+    world.balanced().await;
 }
 
 #[tokio::test]

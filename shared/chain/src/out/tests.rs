@@ -1,5 +1,6 @@
 //! The guard against bytes that differ from their plan.
 
+use framefair_domain::id::JobId;
 use framefair_domain::time::Timestamp;
 use proptest::prelude::*;
 

@@ -54,6 +54,9 @@ pub struct JobRow {
     /// Legs of the plan that became debts: too small for an empty wallet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept: Vec<LegKind>,
+    /// Places of the way out that were used up before an operator put the payout back.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub out_used: u32,
     /// When the sweeper looks at it next; none once nothing is left to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<Timestamp>,
@@ -92,9 +95,9 @@ pub struct Settings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub samples: Option<u32>,
     pub output: OutputFormat,
-    /// The file has keyframes and these frames are several of its own: they cannot all be alike.
+    /// These are several frames of the file's own range: they cannot all be alike if it has keyframes.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub moves: bool,
+    pub own_range: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
