@@ -1,11 +1,13 @@
 //! Input as the faces read it: JSON bodies, forms, query strings and ids in paths. What the framework
 //! would refuse in plain text is refused in the face's own words.
 
+use std::convert::Infallible;
 use std::marker::PhantomData;
 use std::str::FromStr;
 
 use axum::body::to_bytes;
 use axum::extract::{FromRequest, FromRequestParts, Multipart, Path, Query, Request};
+use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use framefair_app::Refusal;
 use serde::de::DeserializeOwned;
@@ -46,6 +48,23 @@ impl<F: Face, T: FromStr + Send, S: Send + Sync> FromRequestParts<S> for PathId<
         let text = Path::<String>::from_request_parts(parts, state).await;
         let id = text.ok().and_then(|Path(text)| text.parse().ok());
         Ok(PathId(id.ok_or(Refusal::NotFound)?, PhantomData))
+    }
+}
+
+/// The bearer token of a caller who shows one.
+#[derive(Clone)]
+pub struct Bearer(pub Option<String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Bearer {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let token = header.and_then(|text| {
+            let (scheme, token) = text.split_once(' ')?;
+            scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+        });
+        Ok(Bearer(token))
     }
 }
 

@@ -10,7 +10,7 @@ mod spool;
 
 use framefair_app::{Call, Ctx};
 
-pub use body::{FormParts, JsonBody, PathId, QueryOf, strict_json};
+pub use body::{Bearer, FormParts, JsonBody, PathId, QueryOf, strict_json};
 pub use face::{Face, Refused};
 pub use layers::frame;
 pub use spool::{Form, FormLimits, Spooled, read_form};

@@ -84,6 +84,7 @@ fn a_finished_small_job_is_one_write_unit() {
         out_tx: Some(TxSignature([0xfe; 64])),
         kept: Vec::new(),
         out_used: 0,
+        reader: None,
         due: Some(now),
     };
     let item: std::collections::HashMap<String, AttributeValue> =

@@ -180,6 +180,8 @@ async fn submissions(hub: &Hub, client: &Signer, seller: &Seller) {
         reqwest::multipart::Form::new().part("file", noise).text("clientWallet", wallet.clone());
     send(form).await.is(400).error();
 
+    private(hub, &without("")).await;
+
     seller.set(hub, "offline").await.is(200);
     let named = [("clientWallet", wallet.clone()), ("providerId", seller.id.clone())];
     send(order(blend(0), &named)).await.is(503).error();
@@ -187,6 +189,35 @@ async fn submissions(hub: &Hub, client: &Signer, seller: &Seller) {
     let mut unable = named.to_vec();
     unable.push(("settings", r#"{"engine":"eevee"}"#.to_owned()));
     send(order(blend(0), &unable)).await.is(400).error();
+}
+
+/// A private job is missing for whoever does not show its token.
+async fn private(hub: &Hub, texts: &[(&'static str, String)]) {
+    let ask = |private: &str| {
+        let mut texts = texts.to_vec();
+        texts.push(("private", private.to_owned()));
+        hub.call("renderSubmit", hub.ask("POST", "/render").multipart(order(blend(0), &texts)))
+    };
+    ask("perhaps").await.is(400).error();
+    assert_eq!(ask("false").await.is(402).json()["payment"].get("accessToken"), None);
+    let payment = ask("true").await.is(402).json()["payment"].take();
+    let (job, token) = (&payment["jobId"], &payment["accessToken"]);
+    let (job, token) = (job.as_str().expect("an id"), token.as_str().expect("a token"));
+    assert_eq!(token.len(), 64, "{token}");
+    for path in [format!("/render/{job}"), format!("/render/{job}/result")] {
+        let id = if path.ends_with("result") { "renderResult" } else { "renderStatus" };
+        let missing = hub.call(id, hub.ask("GET", &format!("/render/{NOBODY}"))).await.is(404);
+        let with = |token: Option<&str>| {
+            let request = hub.ask("GET", &path);
+            let request = token.map_or(hub.ask("GET", &path), |token| request.bearer_auth(token));
+            hub.call(id, request)
+        };
+        for wrong in [None, Some("x"), Some(&token[1..]), Some(job)] {
+            assert_eq!(with(wrong).await.is(404).bytes, missing.bytes, "{wrong:?}");
+        }
+        let known = if id == "renderResult" { 402 } else { 200 };
+        with(Some(token)).await.is(known);
+    }
 }
 
 async fn payments(hub: &Hub, client: &Signer, seller: &Seller) {

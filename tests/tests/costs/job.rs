@@ -118,7 +118,7 @@ impl Market {
         self.ctx.store.seam().reset();
 
         let job = self.step("quote", self.quote()).await;
-        let row = market::job(&self.ctx, job).await.unwrap().job;
+        let row = market::job(&self.ctx, job, None).await.unwrap().job;
         let (price, memo) = (row.price.total, row.terms().memo());
         let paid =
             wallet::pay(&self.ctx.chain, &self.client, &row.pay_to, price, &memo).await.unwrap();
@@ -144,12 +144,12 @@ impl Market {
         self.settle(job).await;
 
         let status = async {
-            let view = market::job(&self.ctx, job).await.unwrap();
+            let view = market::job(&self.ctx, job, None).await.unwrap();
             assert_eq!(view.job.state, framefair_app::JobState::Completed);
         };
         self.step("status", status).await;
         self.step("result", async {
-            market::result_url(&self.ctx, job).await.unwrap();
+            market::result_url(&self.ctx, job, None).await.unwrap();
         })
         .await;
     }
@@ -224,7 +224,8 @@ impl Market {
         };
         let settings = WantedSettings { resolution: Some((SIDE, SIDE)), ..Default::default() };
         let client = self.client.wallet();
-        let submission = Submission { client, scene, provider: None, settings, price_max: None };
+        let submission =
+            Submission { client, scene, provider: None, settings, price_max: None, private: false };
         let Offer::PaymentDue(quote) =
             market::request(&self.ctx, &mut Call::live(), submission).await.unwrap();
         quote.job

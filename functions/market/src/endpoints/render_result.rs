@@ -5,7 +5,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use framefair_app::market;
 use framefair_domain::id::JobId;
-use framefair_http::{Api, PathId, QueryOf};
+use framefair_http::{Api, Bearer, PathId, QueryOf};
 use serde::Deserialize;
 
 use crate::Market;
@@ -28,12 +28,14 @@ fn yes() -> bool {
 pub(crate) async fn render_result(
     State(api): State<Api>,
     PathId(job, _): PathId<Market, JobId>,
+    Bearer(token): Bearer,
     QueryOf(how, _): QueryOf<Market, How>,
 ) -> Result<Response, Error> {
+    let token = token.as_deref();
     if how.redirect {
-        let url = market::result_url(&api.ctx, job).await?;
+        let url = market::result_url(&api.ctx, job, token).await?;
         return Ok((StatusCode::FOUND, [(header::LOCATION, url)]).into_response());
     }
-    let file = market::result_file(&api.ctx, job).await?;
+    let file = market::result_file(&api.ctx, job, token).await?;
     Ok(([(header::CONTENT_TYPE, file.content_type)], file.bytes).into_response())
 }

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use framefair_app::market;
 use framefair_domain::id::JobId;
-use framefair_http::{Api, PathId};
+use framefair_http::{Api, Bearer, PathId};
 
 use crate::Market;
 use crate::face::Error;
@@ -15,6 +15,7 @@ use crate::shapes::{Data, RenderJob, data};
 pub(crate) async fn render_status(
     State(api): State<Api>,
     PathId(job, _): PathId<Market, JobId>,
+    Bearer(token): Bearer,
 ) -> Result<Data<RenderJob>, Error> {
-    Ok(data(market::job(&api.ctx, job).await?.into()))
+    Ok(data(market::job(&api.ctx, job, token.as_deref()).await?.into()))
 }

@@ -15,7 +15,7 @@ use crate::face::Error;
 use crate::shapes::{PaymentRequired, read_settings};
 
 #[utoipa::path(post, path = "/render", operation_id = "renderSubmit", tag = "Render",
-    request_body(content_type = "multipart/form-data", description = "file, clientWallet, providerId, settings, maxPrice"),
+    request_body(content_type = "multipart/form-data", description = "file, clientWallet, providerId, settings, maxPrice, private"),
     responses((status = 402, description = "the quote"), (status = 400, description = "bad input"),
         (status = 404, description = "providerId unknown"), (status = 503, description = "nobody can render this")))]
 pub(crate) async fn render_submit(
@@ -55,11 +55,11 @@ fn submission(form: Form) -> Result<(Submission, tempfile::TempPath), Refusal> {
     let price_max = form.text("maxPrice").map(|text| Lamports::from_sol(text.trim()));
     let price_max =
         price_max.transpose().map_err(|why| Refusal::Invalid(format!("maxPrice: {why}")))?;
-    if form.text("private").is_some_and(|private| private.trim() == "true") {
-        return Err(Refusal::invalid(
-            "private: this hub keeps no private jobs yet; whoever knows a job's id may read it",
-        ));
-    }
+    let private = match form.text("private").map(str::trim) {
+        None | Some("" | "false") => false,
+        Some("true") => true,
+        Some(_) => return Err(Refusal::invalid("private: it is true or false")),
+    };
     let settings = read_settings(form.text("settings"))?;
     let file = form.file.ok_or_else(|| Refusal::invalid("the part `file` is missing"))?;
     let scene = SpooledScene {
@@ -69,5 +69,5 @@ fn submission(form: Form) -> Result<(Submission, tempfile::TempPath), Refusal> {
         sha256: file.sha256,
         head: file.head,
     };
-    Ok((Submission { client, scene, provider, settings, price_max }, file.path))
+    Ok((Submission { client, scene, provider, settings, price_max, private }, file.path))
 }

@@ -22,6 +22,9 @@ pub(crate) struct PaymentRequired {
     expires_at: Timestamp,
     memo: String,
     lamports: String,
+    /// Status and result of a private job need it as bearer token; an extension.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_token: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -58,6 +61,7 @@ impl From<Quote> for PaymentRequired {
             expires_at: quote.expires,
             memo: quote.memo,
             lamports: quote.price.total.0.to_string(),
+            access_token: quote.access_token,
         }
     }
 }

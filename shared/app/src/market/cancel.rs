@@ -21,7 +21,7 @@ pub struct Cancel {
 
 /// Cancels, and plans the refund in the same write. Repeating it is harmless.
 pub async fn cancel(ctx: &Ctx, call: &mut Call, cancel: Cancel) -> Result<JobRow, Refusal> {
-    let view = super::job(ctx, cancel.job).await?;
+    let view = super::view::view(ctx, cancel.job).await?;
     let rendering = view.is_rendering();
     let mut job = view.job;
     let text = signing::text(signing::cancel(job.id), Some(&cancel.once));

@@ -14,6 +14,7 @@ use framefair_domain::wallet::Wallet;
 use framefair_store::rows::{JobRow, OutputFormat, ProviderRow, SceneRow, Settings, Status, Task};
 use framefair_store::{When, Write, keys};
 
+use super::view::token_hash;
 use crate::provider::Listed;
 use crate::{Call, Ctx, Refusal, provider};
 
@@ -25,6 +26,8 @@ pub struct Submission {
     pub provider: Option<ProviderId>,
     pub settings: WantedSettings,
     pub price_max: Option<Lamports>,
+    /// Only who shows the quote's token may read the job.
+    pub private: bool,
 }
 
 /// A scene file that the edge has written to disk while it came in.
@@ -67,10 +70,12 @@ pub struct Quote {
     pub pay_to: Wallet,
     pub expires: Timestamp,
     pub memo: String,
+    /// What opens a private job; shown here and never again.
+    pub access_token: Option<String>,
 }
 
 pub async fn request(ctx: &Ctx, call: &mut Call, submission: Submission) -> Result<Offer, Refusal> {
-    let Submission { client, scene, provider: named, settings, price_max } = submission;
+    let Submission { client, scene, provider: named, settings, price_max, private } = submission;
     ctx.refuse_escrow_as_party(&client)?;
     if scene.bytes > ctx.platform.scene_bytes_max {
         let max = ctx.platform.scene_bytes_max >> 20;
@@ -100,6 +105,7 @@ pub async fn request(ctx: &Ctx, call: &mut Call, submission: Submission) -> Resu
     let (width, height) = settings.resolution.unwrap_or(RESOLUTION_DEFAULT);
     let id = JobId::new(call.now, call.entropy());
     let expires = call.now.plus_ms(QUOTE_TTL_MS);
+    let token = private.then(|| hex::encode(call.entropy::<32>()));
     let job = JobRow {
         id,
         rev: 1,
@@ -137,6 +143,7 @@ pub async fn request(ctx: &Ctx, call: &mut Call, submission: Submission) -> Resu
         out_tx: None,
         kept: Vec::new(),
         out_used: 0,
+        reader: token.as_deref().map(token_hash),
         // Soon, in case a hint is lost; a small job is done by then.
         due: Some(call.now.plus_ms(FIRST_LOOK_MS)),
     };
@@ -153,6 +160,7 @@ pub async fn request(ctx: &Ctx, call: &mut Call, submission: Submission) -> Resu
         pay_to: job.pay_to,
         expires,
         memo: job.terms().memo(),
+        access_token: token,
     })))
 }
 

@@ -5,6 +5,7 @@ use framefair_domain::job::State;
 use framefair_domain::settlement::Inflow;
 use framefair_store::keys;
 use framefair_store::rows::{Delivered, JobRow, ProgressRow};
+use sha2::{Digest, Sha256};
 
 use crate::{Broken, Ctx, Refusal};
 
@@ -28,7 +29,25 @@ impl JobView {
     }
 }
 
-pub async fn job(ctx: &Ctx, id: JobId) -> Result<JobView, Refusal> {
+/// The job for somebody who shows `token`. A private job is missing for whoever has not got its own.
+pub async fn job(ctx: &Ctx, id: JobId, token: Option<&str>) -> Result<JobView, Refusal> {
+    let view = view(ctx, id).await?;
+    may_read(&view.job, token)?;
+    Ok(view)
+}
+
+/// The hash of a token is all that is kept of it, so comparing it tells nobody the token.
+fn may_read(job: &JobRow, token: Option<&str>) -> Result<(), Refusal> {
+    let Some(reader) = &job.reader else { return Ok(()) };
+    let shown = token.map(token_hash);
+    if shown.as_ref() == Some(reader) { Ok(()) } else { Err(Refusal::NotFound) }
+}
+
+pub(super) fn token_hash(token: &str) -> String {
+    hex::encode(Sha256::digest(token))
+}
+
+pub(super) async fn view(ctx: &Ctx, id: JobId) -> Result<JobView, Refusal> {
     let items = ctx.store.partition(&keys::job_partition(id)).await?;
     let (mut job, mut progress) = (None, None);
     for item in items {
@@ -44,8 +63,8 @@ pub async fn job(ctx: &Ctx, id: JobId) -> Result<JobView, Refusal> {
 }
 
 /// A link to the finished file.
-pub async fn result_url(ctx: &Ctx, id: JobId) -> Result<String, Refusal> {
-    let job = finished(ctx, id).await?.0;
+pub async fn result_url(ctx: &Ctx, id: JobId, token: Option<&str>) -> Result<String, Refusal> {
+    let job = finished(ctx, id, token).await?.0;
     let (object, name) = (job.result_object(), job.result_name());
     let objects = ctx.store.objects();
     let link = objects.presign_get(&object, LINK_SECONDS, Some(&name), Some(job.result_type()));
@@ -59,8 +78,8 @@ pub struct ResultFile {
 }
 
 /// The finished file itself, when it is small enough to go through the API.
-pub async fn result_file(ctx: &Ctx, id: JobId) -> Result<ResultFile, Refusal> {
-    let (job, result) = finished(ctx, id).await?;
+pub async fn result_file(ctx: &Ctx, id: JobId, token: Option<&str>) -> Result<ResultFile, Refusal> {
+    let (job, result) = finished(ctx, id, token).await?;
     if result.bytes > INLINE_BYTES_MAX {
         return Err(Refusal::invalid(
             "the result is larger than 4.5 MB; ask without redirect=false and follow the redirect",
@@ -71,8 +90,13 @@ pub async fn result_file(ctx: &Ctx, id: JobId) -> Result<ResultFile, Refusal> {
     Ok(ResultFile { content_type: job.result_type(), bytes: bytes.to_vec() })
 }
 
-async fn finished(ctx: &Ctx, id: JobId) -> Result<(JobRow, Delivered), Refusal> {
+async fn finished(
+    ctx: &Ctx,
+    id: JobId,
+    token: Option<&str>,
+) -> Result<(JobRow, Delivered), Refusal> {
     let job = ctx.store.get::<JobRow>(&keys::job(id)).await?.ok_or(Refusal::NotFound)?;
+    may_read(&job, token)?;
     if job.payment.is_none() {
         return Err(Refusal::NeverPaid);
     }

@@ -54,6 +54,9 @@ pub struct JobRow {
     /// Legs of the plan that became debts: too small for an empty wallet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept: Vec<LegKind>,
+    /// SHA-256 of the token without which nobody may read it, lower-case hex; anybody may where none is.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "compact::option")]
+    pub reader: Option<String>,
     /// Places of the way out that were used up before an operator put the payout back.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub out_used: u32,

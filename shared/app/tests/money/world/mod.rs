@@ -205,6 +205,7 @@ impl World {
             provider: Some(self.home),
             settings: WantedSettings::default(),
             price_max: None,
+            private: false,
         }
     }
 
