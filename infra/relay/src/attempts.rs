@@ -28,16 +28,16 @@ struct Known {
     written: Option<Instant>,
 }
 
-pub(crate) struct Attempts {
-    ctx: Ctx,
+pub(crate) struct Attempts<'a> {
+    ctx: &'a Ctx,
     session: Session,
     known: HashMap<Attempt, Known>,
 }
 
 type Answers = Vec<ToProvider>;
 
-impl Attempts {
-    pub(crate) fn new(ctx: Ctx, session: Session) -> Attempts {
+impl<'a> Attempts<'a> {
+    pub(crate) fn new(ctx: &'a Ctx, session: Session) -> Attempts<'a> {
         Attempts { ctx, session, known: HashMap::new() }
     }
 
@@ -86,7 +86,7 @@ impl Attempts {
 
     /// The node takes work now; what it holds from before is sent to it again.
     async fn ready(&mut self, slots: u32) -> Answers {
-        match delivery::ready(&self.ctx, &Call::live(), self.session, slots).await {
+        match delivery::ready(self.ctx, &Call::live(), self.session, slots).await {
             Ok(held) => {
                 let mut answers = Vec::new();
                 for job in held {
@@ -103,7 +103,7 @@ impl Attempts {
 
     /// Something about the job changed: work to hand out, a verdict, or an end.
     pub(crate) async fn look(&mut self, job: JobId) -> Answers {
-        let order = match delivery::assignment(&self.ctx, job).await {
+        let order = match delivery::assignment(self.ctx, job).await {
             Ok(order) => order,
             Err(refusal) => {
                 tracing::warn!(%job, %refusal, "A job could not be read");
@@ -139,7 +139,7 @@ impl Attempts {
         for attempt in over {
             let reported =
                 self.known.remove(&attempt).is_some_and(|known| known.reported.is_some());
-            match verification::outcome(&self.ctx, job, attempt.epoch).await {
+            match verification::outcome(self.ctx, job, attempt.epoch).await {
                 Ok(Some(state)) if reported => answers.push(settled(attempt, state)),
                 Ok(Some(JobState::Cancelled)) => {
                     answers.push(ToProvider::JobCancelled { job_id: job });
@@ -161,7 +161,7 @@ impl Attempts {
     async fn declined(&mut self, attempt: Attempt) -> Result<Answers, Refusal> {
         let (job, epoch) = (attempt.job_id, attempt.epoch);
         self.known.remove(&attempt);
-        delivery::decline(&self.ctx, &Call::live(), self.session, job, epoch).await?;
+        delivery::decline(self.ctx, &Call::live(), self.session, job, epoch).await?;
         Ok(Vec::new())
     }
 
@@ -185,7 +185,7 @@ impl Attempts {
             started: known.started,
             at: Call::live().now,
         };
-        delivery::progress(&self.ctx, self.session, row).await?;
+        delivery::progress(self.ctx, self.session, row).await?;
         Ok(Vec::new())
     }
 
@@ -200,7 +200,7 @@ impl Attempts {
         let sha256 = sha256.ok_or_else(|| Refusal::invalid("sha256: 64 hex digits"))?;
         let put = Put { frame, size, sha256 };
         let (job, epoch) = (attempt.job_id, attempt.epoch);
-        let granted = delivery::want_put(&self.ctx, self.session, job, epoch, put).await?;
+        let granted = delivery::want_put(self.ctx, self.session, job, epoch, put).await?;
         let (url, headers) = (granted.url, granted.headers);
         Ok(vec![ToProvider::GrantPut { attempt, frame, url, headers }])
     }
@@ -212,14 +212,14 @@ impl Attempts {
             return Ok(Vec::new());
         }
         let report = Report { epoch: attempt.epoch, render_ms };
-        match delivery::done(&self.ctx, self.session, attempt.job_id, report).await {
+        match delivery::done(self.ctx, self.session, attempt.job_id, report).await {
             Ok(_) => {
                 self.know(attempt).reported = Some(Instant::now());
                 Ok(Vec::new())
             }
             // Repeated after the verdict: the answer was lost, so give it again.
             Err(Refusal::StaleLease) => {
-                let state = verification::outcome(&self.ctx, attempt.job_id, attempt.epoch).await?;
+                let state = verification::outcome(self.ctx, attempt.job_id, attempt.epoch).await?;
                 self.known.remove(&attempt);
                 Ok(state.map(|state| settled(attempt, state)).into_iter().collect())
             }
@@ -237,21 +237,12 @@ impl Attempts {
         let scene = fault == Fault::Scene;
         self.known.remove(&attempt);
         let call = Call::live();
-        let outcome = match delivery::failed(
-            &self.ctx,
-            &call,
-            self.session,
-            job,
-            epoch,
-            scene,
-            error,
-        )
-        .await
-        {
-            Ok(_) => Outcome::Recorded,
-            Err(Refusal::StaleLease) => Outcome::Stale,
-            Err(refusal) => return Err(refusal),
-        };
+        let outcome =
+            match delivery::failed(self.ctx, &call, self.session, job, epoch, scene, error).await {
+                Ok(_) => Outcome::Recorded,
+                Err(Refusal::StaleLease) => Outcome::Stale,
+                Err(refusal) => return Err(refusal),
+            };
         Ok(vec![ToProvider::Settled { attempt, outcome }])
     }
 

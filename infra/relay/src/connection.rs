@@ -48,21 +48,22 @@ pub(crate) async fn upgrade(
 }
 
 async fn serve(relay: Arc<Relay>, mut socket: WebSocket) {
-    let Some(session) = authenticate(&relay, &mut socket).await else {
+    // What runs seldom and needs room gets it from the heap, for as long as it runs.
+    let Some(session) = Box::pin(authenticate(&relay, &mut socket)).await else {
         let unauthorized = ToProvider::Error { error: "Unauthorized".into() };
         let _ = send(&mut socket, &unauthorized).await;
-        goodbye(socket, (close::UNAUTHORIZED, "unauthorized")).await;
+        Box::pin(goodbye(socket, (close::UNAUTHORIZED, "unauthorized"))).await;
         return;
     };
     tracing::info!(node = %session.node, fence = session.fence, "A node connected");
     let orders = relay.stand(session);
     let why = converse(&relay, session, &mut socket, orders).await;
     relay.leave(session);
-    goodbye(socket, why).await;
+    Box::pin(goodbye(socket, why)).await;
     // Where the relay itself goes away, the rows keep its name: that tells its nodes' absence from
     // one of their own.
     if why.0 != close::RESTARTING {
-        part(&relay, session).await;
+        Box::pin(part(&relay, session)).await;
     }
     tracing::info!(node = %session.node, fence = session.fence, code = why.0, "A node is gone");
 }
@@ -95,7 +96,7 @@ async fn converse(
     socket: &mut WebSocket,
     mut orders: mpsc::Receiver<Order>,
 ) -> Goodbye {
-    let mut attempts = Attempts::new(relay.ctx.clone(), session);
+    let mut attempts = Attempts::new(&relay.ctx, session);
     let silence_max = Duration::from_millis(SILENCE_MAX_MS);
     let mut heard = Instant::now();
     let mut ping = tokio::time::interval_at(heard + jittered(PING_EVERY), PING_EVERY);
@@ -105,7 +106,7 @@ async fn converse(
             biased;
             () = relay.closing.cancelled() => return (close::RESTARTING, "the hub restarts"),
             order = orders.recv() => match order {
-                Some(Order::Look(job)) => attempts.look(job).await,
+                Some(Order::Look(job)) => Box::pin(attempts.look(job)).await,
                 Some(Order::Replaced) => {
                     return (close::REPLACED, "a newer connection of this node took over");
                 }
@@ -115,7 +116,7 @@ async fn converse(
                 heard = Instant::now();
                 match frame {
                     Some(Ok(Message::Text(text))) => match serde_json::from_str(&text) {
-                        Ok(frame) => attempts.take(frame).await,
+                        Ok(frame) => Box::pin(attempts.take(frame)).await,
                         Err(_) => return (close::MISBEHAVED, "a frame was not of this protocol"),
                     },
                     Some(Ok(Message::Binary(_))) => {
@@ -135,7 +136,7 @@ async fn converse(
             _ = resend.tick() => attempts.unaccepted(),
         };
         for answer in &answers {
-            if send(socket, answer).await.is_err() {
+            if Box::pin(send(socket, answer)).await.is_err() {
                 return GONE;
             }
         }
@@ -173,4 +174,20 @@ async fn goodbye(mut socket: WebSocket, (code, reason): Goodbye) {
 fn jittered(period: Duration) -> Duration {
     let lot = u32::try_from(Call::live().lot() % 1_000).unwrap_or(0);
     period * lot / 1_000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How large a future is that `make` would return.
+    fn size<A, B, F>(_: impl Fn(A, B) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn an_idle_socket_holds_little_more_than_its_state() {
+        let bytes = size(serve);
+        assert!(bytes <= 1_536, "{bytes} bytes for each socket");
+    }
 }
