@@ -18,16 +18,31 @@ pub struct Limits {
     pub output_bytes: u64,
 }
 
+/// A clock that is wrong, here or at the hub, makes no render shorter or longer than these.
+const WALL_MIN: Duration = Duration::from_secs(10 * 60);
+const WALL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
 impl Limits {
     /// Generous limits for a machine: one hour, most of the memory.
     pub fn for_machine(cores: u32, memory_bytes: u64) -> Self {
         let wall = Duration::from_secs(3600);
         Self {
             wall,
-            cpu_seconds: wall.as_secs().saturating_mul(u64::from(cores.max(1))),
+            cpu_seconds: cpu_seconds(wall, cores),
             memory_bytes: (memory_bytes / 10).saturating_mul(9).max(2 << 30),
             file_bytes: 1 << 30,
             output_bytes: 16 << 30,
         }
     }
+
+    /// The same for a task whose lease ends after `left`.
+    #[must_use]
+    pub fn until(self, left: Duration, cores: u32) -> Self {
+        let wall = left.clamp(WALL_MIN, WALL_MAX);
+        Self { wall, cpu_seconds: cpu_seconds(wall, cores), ..self }
+    }
+}
+
+fn cpu_seconds(wall: Duration, cores: u32) -> u64 {
+    wall.as_secs().saturating_mul(u64::from(cores.max(1)))
 }

@@ -17,6 +17,8 @@ fn a_node_killed_in_mid_frame_comes_back_and_finishes() {
     let answer = render.finish().ok();
     assert_eq!(answer.files().len(), 3);
     assert_eq!(node.log().matches("started ").count(), 2, "before and after");
+    let first = node.log().matches(", frame 1\n").count();
+    assert_eq!(first, 1, "what the hub has is not rendered again: {}", node.log());
     place.settle();
     assert_eq!(place.balance("node"), answer.base_price());
     place.close();

@@ -2,6 +2,7 @@
 //! vanish at any time, and the work goes on.
 
 mod api;
+mod folder;
 mod identity;
 mod link;
 mod task;
@@ -74,6 +75,7 @@ pub async fn run(
     let machine = machine::detect(&config.machine).await?.remove(0);
     news(News::Machine(describe(&machine)));
     std::fs::create_dir_all(&config.work)
+        .and_then(|()| folder::tidy(&config.work))
         .map_err(|cause| AgentError::Work { path: config.work.clone(), cause })?;
     let api = api::Hub::new(&config.hub)?;
     let Some(provider) = registered(&api, &config, &machine, &stop, &news).await? else {

@@ -1,17 +1,19 @@
 //! One attempt from the scene's fetch to the last frame's upload. Runs whether the hub can be
 //! reached or not, and ends when it is dropped.
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use framefair_domain::time::Timestamp;
 use framefair_wire::market::{Assignment, Attempt, Fault as WireFault, FromProvider, Progress};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::News;
+use super::api::now;
+use super::folder::Folder;
 use super::transfer::{self, Stored, Transfers};
 use crate::fault::{Fault, NodeReason};
 use crate::limits::Limits;
@@ -112,30 +114,39 @@ impl Task {
         let machine_fault = |what: &str, why: &dyn std::fmt::Display| {
             Fault::node(NodeReason::Machine, format!("{what}: {why}"))
         };
-        let work = tempfile::Builder::new()
-            .prefix("task-")
-            .tempdir_in(&self.context.work)
+        let (mut work, mut stored) = Folder::open(&self.context.work, &self.attempt)
             .map_err(|error| machine_fault("the task's folder could not be made", &error))?;
+        stored.retain(|frame| assignment.frames.contains(frame));
+        if stored.len() == assignment.frames.len() {
+            return Ok(0);
+        }
         let transfers =
             Transfers::new().map_err(|error| machine_fault("no HTTP client", &error))?;
-        let order = order(assignment, work.path())?;
-        transfers
-            .fetch(&assignment.scene, &order.scene)
-            .await
-            .map_err(|why| machine_fault("the scene could not be fetched", &why))?;
+        let mut order = order(assignment, work.path())?;
+        order.frames.retain(|frame| !stored.contains(frame));
+        if !transfer::is_there(&assignment.scene, &order.scene).await {
+            transfers
+                .fetch(&assignment.scene, &order.scene)
+                .await
+                .map_err(|why| machine_fault("the scene could not be fetched", &why))?;
+        }
 
         drop(alive);
         let (machine, cancel) = (self.context.machine.clone(), self.cancel.clone());
-        let limits = Limits::for_machine(machine.cores, machine.memory_bytes);
+        let left_ms = u64::try_from(Timestamp(assignment.until).since_ms(now())).unwrap_or(0);
+        let limits = Limits::for_machine(machine.cores, machine.memory_bytes)
+            .until(Duration::from_millis(left_ms), machine.cores);
         let (events, mut heard) = mpsc::channel(EVENTS_MAX);
         let folder = work.path().to_owned();
         let rendering = tokio::spawn(async move {
             render(&machine, &order, &folder, &limits, events, cancel).await
         });
-        let mut progress =
-            Progress { frames_total: count(assignment.frames.len()), ..Progress::default() };
+        let mut progress = Progress {
+            frames_total: count(assignment.frames.len()),
+            frames_done: count(stored.len()),
+            ..Progress::default()
+        };
         let mut told = Instant::now();
-        let mut stored: HashSet<i32> = HashSet::new();
         let mut upload_failed = None;
         let mut alive = tokio::time::interval(ALIVE_EVERY);
         loop {
@@ -159,6 +170,8 @@ impl Task {
                     match self.upload(&transfers, frame, &path).await {
                         Ok(()) => {
                             stored.insert(frame);
+                            // Rendered once more after a crash, at worst.
+                            drop(work.has_stored(frame));
                             progress.frames_done = count(stored.len());
                             let job = self.attempt.job_id.to_string();
                             (self.context.news)(News::Frame { job, frame });

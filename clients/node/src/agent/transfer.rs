@@ -111,6 +111,12 @@ impl Transfers {
     }
 }
 
+/// Whether the scene lies at `path` from an earlier try, to the byte.
+pub(crate) async fn is_there(scene: &Scene, path: &Path) -> bool {
+    let there = measure(path).await;
+    there.is_ok_and(|file| file.size == scene.bytes && file.sha256 == scene.sha256)
+}
+
 /// Size and hash of a file, read once.
 pub(crate) async fn measure(path: &Path) -> std::io::Result<Stored> {
     let mut file = File::open(path).await?;
