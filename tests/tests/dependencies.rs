@@ -45,8 +45,9 @@ const ROOMS: &[Room] = &[
     room("shared/billing", &["domain"], "billing moves money; what it is for is app's business"),
     room(
         "shared/outbound",
-        &[],
-        "outbound is the guarded way out of the platform and imports nothing of ours",
+        &["domain"],
+        "outbound is the guarded way out of the platform; the rule of what may be dialled is domain's, \
+         because those who take an endpoint hold it, too",
     ),
     room(
         "shared/app",

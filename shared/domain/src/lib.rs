@@ -8,6 +8,7 @@ pub mod money;
 pub mod payment;
 pub mod quote;
 pub mod rating;
+pub mod reach;
 pub mod scheduling;
 pub mod settlement;
 pub mod signing;
