@@ -130,6 +130,7 @@ impl Ground {
             },
             chosen: Status::Offline,
             connected: false,
+            silent: false,
             registered: Timestamp(1_764_000_000_000),
             seen: Timestamp(1_764_000_000_000),
             pending: None,

@@ -8,4 +8,4 @@ mod work;
 
 pub use accounting::{audit, unpark};
 pub use folder::{FolderRefused, Ports};
-pub use machine::{Machine, Options};
+pub use machine::{Machine, Options, Providers};

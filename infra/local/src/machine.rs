@@ -16,6 +16,7 @@ use framefair_domain::wallet::Wallet;
 use framefair_http::rate::{Counters, limited};
 use framefair_http::{Api, frame};
 use framefair_localnet::Localnet;
+use framefair_outbound::{NotReady, Outbound, Reach};
 use framefair_relay::Relay;
 use framefair_store::{Config as StoreConfig, Seam as StoreSeam, Store, setup};
 use tokio::net::TcpListener;
@@ -34,6 +35,31 @@ pub struct Options {
     pub rate_limits: bool,
     /// How long a node whose socket is lost may take to come back.
     pub reconnect_grace_ms: u32,
+    pub providers: Providers,
+}
+
+/// How providers are treated that get their tasks at an endpoint of their own.
+#[derive(Clone, Copy, Debug)]
+pub struct Providers {
+    /// Whether that endpoint may be on this machine.
+    pub allow_loopback: bool,
+    /// How often they are asked for their health.
+    pub probe_every_ms: u32,
+    /// How long they may be silent.
+    pub silence_max_ms: u32,
+    /// What dials them.
+    pub outbound: fn(Reach) -> Result<Outbound, NotReady>,
+}
+
+impl Default for Providers {
+    fn default() -> Providers {
+        Providers {
+            allow_loopback: false,
+            probe_every_ms: 30_000,
+            silence_max_ms: 300_000,
+            outbound: Outbound::new,
+        }
+    }
 }
 
 /// What escrow owns from the start, so that its account exists whatever else it holds.
@@ -123,6 +149,9 @@ impl Machine {
         let (cloud, chain) = start_services(&folder, &key, options.ports, options.slot_ms).await?;
         let mut ctx = connect(&cloud.endpoint_url(), &chain.rpc_url(), &key, escrow).await?;
         ctx.platform.reconnect_grace_ms = options.reconnect_grace_ms.into();
+        ctx.platform.reach.loopback = options.providers.allow_loopback;
+        ctx.platform.probe_every_ms = options.providers.probe_every_ms.into();
+        ctx.platform.silence_max_ms = options.providers.silence_max_ms.into();
         setup::ensure(&ctx.store, 1).await.context("the table could not be made")?;
         fund(&ctx, &signers).await?;
 
@@ -131,7 +160,8 @@ impl Machine {
         folder.remember_ports(ports)?;
         let closing = CancellationToken::new();
         let mut tasks = JoinSet::new();
-        let relay = Relay::new(ctx.clone(), RELAY_SLOT, closing.clone());
+        let outbound = (options.providers.outbound)(ctx.platform.reach.clone())?;
+        let relay = Relay::new(ctx.clone(), outbound, RELAY_SLOT, closing.clone());
         relay.take_over().await?;
         let router = hub_router(&ctx, &relay, options.rate_limits);
         tasks.spawn(relay.run());

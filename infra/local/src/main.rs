@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 use framefair_app::SettlementId;
-use framefair_local::{Machine, Options, Ports, audit, unpark};
+use framefair_local::{Machine, Options, Ports, Providers, audit, unpark};
 use tracing_subscriber::EnvFilter;
 
 /// The whole of Framefair in one process: hub, workers, relay, table, store, queues and a Solana
@@ -62,6 +62,17 @@ struct Run {
     /// Milliseconds in which a node whose socket is lost may come back and keep its tasks.
     #[arg(long, env = "FRAMEFAIR_RECONNECT_GRACE_MS", default_value_t = 30_000)]
     reconnect_grace_ms: u32,
+    /// Let providers have their endpoints on this machine. Without it the hub dials public addresses
+    /// only.
+    #[arg(long)]
+    allow_loopback_providers: bool,
+    /// Milliseconds between two looks at the health of providers that have endpoints.
+    #[arg(long, env = "FRAMEFAIR_PROBE_EVERY_MS", default_value_t = 30_000, value_parser = clap::value_parser!(u32).range(100..))]
+    probe_every_ms: u32,
+    /// Milliseconds for which such a provider may be silent before it is shown as offline and its
+    /// task goes to another one.
+    #[arg(long, env = "FRAMEFAIR_PROVIDER_SILENCE_MS", default_value_t = 300_000)]
+    provider_silence_ms: u32,
     /// For tests: count no requests.
     #[arg(long)]
     no_rate_limits: bool,
@@ -105,6 +116,12 @@ async fn serve(run: Run) -> Result<()> {
         slot_ms: run.slot_ms,
         rate_limits: !run.no_rate_limits,
         reconnect_grace_ms: run.reconnect_grace_ms,
+        providers: Providers {
+            allow_loopback: run.allow_loopback_providers,
+            probe_every_ms: run.probe_every_ms,
+            silence_max_ms: run.provider_silence_ms,
+            ..Providers::default()
+        },
     })
     .await?;
     let url = format!("http://{}", machine.hub);

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use framefair_app::delivery::{self, Put, Session};
+use framefair_app::delivery::{self, Connected, Put, Session};
 use framefair_app::verification;
 use framefair_app::{Call, Ctx, JobState, Refusal, Report};
 use framefair_domain::id::JobId;
@@ -31,14 +31,17 @@ struct Known {
 pub(crate) struct Attempts<'a> {
     ctx: &'a Ctx,
     session: Session,
+    /// Whether work is handed out over this socket; else only what the contract documents is said.
+    works: bool,
     known: HashMap<Attempt, Known>,
 }
 
 type Answers = Vec<ToProvider>;
 
 impl<'a> Attempts<'a> {
-    pub(crate) fn new(ctx: &'a Ctx, session: Session) -> Attempts<'a> {
-        Attempts { ctx, session, known: HashMap::new() }
+    pub(crate) fn new(ctx: &'a Ctx, connected: Connected) -> Attempts<'a> {
+        let Connected { session, relay: works } = connected;
+        Attempts { ctx, session, works, known: HashMap::new() }
     }
 
     /// A frame of the node.
@@ -114,6 +117,10 @@ impl<'a> Attempts<'a> {
         let current = ours.as_ref().map(|o| Attempt { job_id: job, epoch: o.job.task.epoch });
         let mut answers = self.settle_others(job, current).await;
         let (Some(order), Some(attempt)) = (ours, current) else { return answers };
+        if !self.works {
+            answers.extend(self.tell_paid(attempt, &order));
+            return answers;
+        }
         let known = self.know(attempt);
         if known.assignment.is_none() && !known.accepted {
             let assign = ToProvider::Assign(Box::new(assignment(attempt, &order)));
@@ -125,6 +132,17 @@ impl<'a> Attempts<'a> {
             answers.push(assign);
         }
         answers
+    }
+
+    /// A provider that gets its tasks at its endpoint hears here that one is on its way, once.
+    fn tell_paid(&mut self, attempt: Attempt, order: &delivery::Order) -> Option<ToProvider> {
+        if self.known.contains_key(&attempt) {
+            return None;
+        }
+        self.know(attempt);
+        let payment = order.job.payment.as_ref()?;
+        let tx_signature = payment.signature.to_string();
+        Some(ToProvider::JobPaid { job_id: attempt.job_id, tx_signature })
     }
 
     /// Ends what this connection remembers of the job under any other lease than `current`.
@@ -143,8 +161,9 @@ impl<'a> Attempts<'a> {
                 Ok(Some(state)) if reported => answers.push(settled(attempt, state)),
                 Ok(Some(JobState::Cancelled)) => {
                     answers.push(ToProvider::JobCancelled { job_id: job });
-                    answers.push(ToProvider::Stop(attempt));
+                    answers.extend(self.works.then_some(ToProvider::Stop(attempt)));
                 }
+                _ if !self.works => {}
                 _ => answers.push(ToProvider::Stop(attempt)),
             }
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
-use framefair_app::delivery::{self, Session};
+use framefair_app::delivery::{self, Connected, Session};
 use framefair_app::{Call, Hint, Queue};
 use framefair_domain::time::Timestamp;
 use framefair_wire::close;
@@ -49,15 +49,16 @@ pub(crate) async fn upgrade(
 
 async fn serve(relay: Arc<Relay>, mut socket: WebSocket) {
     // What runs seldom and needs room gets it from the heap, for as long as it runs.
-    let Some(session) = Box::pin(authenticate(&relay, &mut socket)).await else {
+    let Some(connected) = Box::pin(authenticate(&relay, &mut socket)).await else {
         let unauthorized = ToProvider::Error { error: "Unauthorized".into() };
         let _ = send(&mut socket, &unauthorized).await;
         Box::pin(goodbye(socket, (close::UNAUTHORIZED, "unauthorized"))).await;
         return;
     };
+    let session = connected.session;
     tracing::info!(node = %session.node, fence = session.fence, "A node connected");
     let orders = relay.stand(session);
-    let why = converse(&relay, session, &mut socket, orders).await;
+    let why = converse(&relay, connected, &mut socket, orders).await;
     relay.leave(session);
     Box::pin(goodbye(socket, why)).await;
     // Where the relay itself goes away, the rows keep its name: that tells its nodes' absence from
@@ -68,7 +69,7 @@ async fn serve(relay: Arc<Relay>, mut socket: WebSocket) {
     tracing::info!(node = %session.node, fence = session.fence, code = why.0, "A node is gone");
 }
 
-async fn authenticate(relay: &Relay, socket: &mut WebSocket) -> Option<Session> {
+async fn authenticate(relay: &Relay, socket: &mut WebSocket) -> Option<Connected> {
     let first = timeout(Duration::from_millis(AUTH_WITHIN_MS), socket.recv()).await.ok()??.ok()?;
     let Message::Text(text) = first else { return None };
     let Ok(FromProvider::Auth { provider_id, timestamp, signature }) = serde_json::from_str(&text)
@@ -81,7 +82,7 @@ async fn authenticate(relay: &Relay, socket: &mut WebSocket) -> Option<Session> 
     match delivery::connect(&relay.ctx, &call, provider_id, timestamp, &signature, place).await {
         Ok(connected) => {
             send(socket, &ToProvider::Authenticated).await.ok()?;
-            Some(connected.session)
+            Some(connected)
         }
         Err(refusal) => {
             tracing::info!(provider = %provider_id, %refusal, "A socket did not authenticate");
@@ -92,11 +93,11 @@ async fn authenticate(relay: &Relay, socket: &mut WebSocket) -> Option<Session> 
 
 async fn converse(
     relay: &Relay,
-    session: Session,
+    connected: Connected,
     socket: &mut WebSocket,
     mut orders: mpsc::Receiver<Order>,
 ) -> Goodbye {
-    let mut attempts = Attempts::new(&relay.ctx, session);
+    let mut attempts = Attempts::new(&relay.ctx, connected);
     let silence_max = Duration::from_millis(SILENCE_MAX_MS);
     let mut heard = Instant::now();
     let mut ping = tokio::time::interval_at(heard + jittered(PING_EVERY), PING_EVERY);

@@ -3,6 +3,7 @@
 
 mod attempts;
 mod connection;
+mod push;
 mod relay;
 
 pub use relay::Relay;

@@ -9,10 +9,11 @@ use axum::routing::any;
 use framefair_app::delivery::{self, Session};
 use framefair_app::{Call, Ctx, Hint, Queue, Refusal};
 use framefair_domain::id::{JobId, ProviderId};
+use framefair_outbound::Outbound;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::connection;
+use crate::{connection, push};
 
 /// A slot's lease is renewed this often; it lives three times as long.
 const RENEW_EVERY: Duration = Duration::from_secs(10);
@@ -36,6 +37,7 @@ struct Standing {
 /// One relay process in one slot.
 pub struct Relay {
     pub(crate) ctx: Ctx,
+    pub(crate) outbound: Outbound,
     pub(crate) slot: u8,
     /// Names this process; what an earlier one held is not ours.
     pub(crate) boot: String,
@@ -44,9 +46,9 @@ pub struct Relay {
 }
 
 impl Relay {
-    pub fn new(ctx: Ctx, slot: u8, closing: CancellationToken) -> Arc<Relay> {
+    pub fn new(ctx: Ctx, outbound: Outbound, slot: u8, closing: CancellationToken) -> Arc<Relay> {
         let boot = uuid::Uuid::new_v4().to_string();
-        Arc::new(Relay { ctx, slot, boot, closing, standing: Mutex::default() })
+        Arc::new(Relay { ctx, outbound, slot, boot, closing, standing: Mutex::default() })
     }
 
     /// The sockets' paths.
@@ -76,9 +78,11 @@ impl Relay {
             }
         };
         tokio::select! {
-            () = self.closing.cancelled() => {}
+            // Ends once the relay closes and no scene is on its way any more.
+            () = push::follow(&self) => {}
             () = renewing => {}
             () = self.follow_hints() => {}
+            () = push::probe(&self) => {}
         }
         let left = delivery::leave_relay(&self.ctx, &Call::live(), self.slot, &self.boot).await;
         if let Err(refusal) = left {

@@ -3,6 +3,7 @@
 use framefair_chain::Chain;
 use framefair_domain::id::{JobId, ProviderId};
 use framefair_domain::money::{LAMPORTS_PER_SOL, Lamports};
+use framefair_domain::reach::{NotANetwork, Reach};
 use framefair_domain::settlement::SettlementId;
 use framefair_domain::time::{HOUR_MS, MINUTE_MS, SECOND_MS};
 use framefair_domain::wallet::Wallet;
@@ -32,6 +33,14 @@ pub struct Platform {
     pub dispatch_timeout_ms: i64,
     /// A node whose socket is lost may come back within this time and keep its tasks.
     pub reconnect_grace_ms: i64,
+    /// Which endpoints of strangers may be dialled.
+    pub reach: Reach,
+    /// Sending a task to an endpoint may take this long.
+    pub push_max_ms: i64,
+    /// Endpoints of providers that are online are asked for their health this often.
+    pub probe_every_ms: i64,
+    /// An endpoint may say nothing, or nothing of its task, for this long.
+    pub silence_max_ms: i64,
     /// A paid job may wait for a provider for this long.
     pub wait_max_ms: i64,
     /// After a failed attempt, a retry may wait for a provider for this long: for a node to start
@@ -53,6 +62,10 @@ impl Platform {
             lease_max_ms: 24 * HOUR_MS,
             dispatch_timeout_ms: 5 * MINUTE_MS,
             reconnect_grace_ms: 30 * SECOND_MS,
+            reach: Reach::default(),
+            push_max_ms: 5 * MINUTE_MS,
+            probe_every_ms: 30 * SECOND_MS,
+            silence_max_ms: 5 * MINUTE_MS,
             wait_max_ms: 24 * HOUR_MS,
             retry_wait_ms: MINUTE_MS,
             agree_above: Lamports(10 * LAMPORTS_PER_SOL),
@@ -72,6 +85,18 @@ pub struct Hint {
     /// For a delivered result: the lease it was delivered under, and how long it took.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<Report>,
+    /// For the push queue: an unsigned claim to be looked into.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubt: Option<Doubt>,
+}
+
+/// Somebody says without a signature that the holder of this lease has failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Doubt {
+    pub epoch: u32,
+    pub error: String,
+    /// How often the provider was asked about it already.
+    pub asked: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,17 +113,22 @@ pub struct Settle {
 
 impl Hint {
     pub fn about(job: JobId) -> Hint {
-        Hint { job, node: None, report: None }
+        Hint { job, node: None, report: None, doubt: None }
     }
 
     /// Something that this node must hear.
     pub fn to(node: ProviderId, job: JobId) -> Hint {
-        Hint { job, node: Some(node), report: None }
+        Hint { job, node: Some(node), report: None, doubt: None }
     }
 
     /// A delivery to be looked at.
     pub fn reported(job: JobId, report: Report) -> Hint {
-        Hint { job, node: None, report: Some(report) }
+        Hint { job, node: None, report: Some(report), doubt: None }
+    }
+
+    /// A claim to be looked into.
+    pub fn doubted(job: JobId, doubt: Doubt) -> Hint {
+        Hint { job, node: None, report: None, doubt: Some(doubt) }
     }
 }
 
@@ -109,6 +139,8 @@ pub enum NotReady {
     Missing(&'static str),
     #[error("ESCROW_WALLET: {0}")]
     Escrow(#[from] framefair_domain::wallet::NotAWallet),
+    #[error("PROVIDER_ENDPOINT_ALLOW: {0}")]
+    Network(#[from] NotANetwork),
     #[error("the store cannot be opened: {0}")]
     Store(#[from] framefair_store::ConfigInvalid),
     #[error("the chain cannot be used: {0}")]
@@ -117,7 +149,7 @@ pub enum NotReady {
 
 impl Ctx {
     /// From the environment alone: that of the store, and `SOLANA_RPC_URL`, `SOLANA_RPC_URL_2`,
-    /// `SOLANA_GENESIS_HASH`, `ESCROW_WALLET`, `REQUIRE_NONCE`.
+    /// `SOLANA_GENESIS_HASH`, `ESCROW_WALLET`, `REQUIRE_NONCE`, `PROVIDER_ENDPOINT_ALLOW`.
     pub async fn from_env() -> Result<Ctx, NotReady> {
         let var = |name: &'static str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let need = |name: &'static str| var(name).ok_or(NotReady::Missing(name));
@@ -129,6 +161,8 @@ impl Ctx {
         };
         let mut platform = Platform::new(need("ESCROW_WALLET")?.parse()?);
         platform.require_nonce = var("REQUIRE_NONCE").is_some_and(|value| value == "true");
+        platform.reach.networks =
+            Reach::networks(&var("PROVIDER_ENDPOINT_ALLOW").unwrap_or_default())?;
         Ok(Ctx {
             store: Store::from_env()?,
             chain: Chain::connect(chain, framefair_chain::Seam::default()).await?,

@@ -16,7 +16,7 @@ pub mod watch;
 mod write;
 
 pub use call::Call;
-pub use ctx::{Ctx, Hint, NotReady, Platform, Report, Settle};
+pub use ctx::{Ctx, Doubt, Hint, NotReady, Platform, Report, Settle};
 pub use framefair_domain::job::State as JobState;
 pub use framefair_domain::settlement::SettlementId;
 pub use framefair_store::Queue;

@@ -6,11 +6,12 @@ use framefair_domain::job::{Event, State};
 use framefair_domain::payment::WINDOW_AFTER_MS;
 use framefair_domain::settlement::SettlementId;
 use framefair_domain::time::{MINUTE_MS, SECOND_MS, Timestamp};
-use framefair_store::rows::{JobRow, NodeRow, ProgressRow};
+use framefair_store::rows::{JobRow, Lease, NodeRow, ProgressRow};
 use framefair_store::{Index, Order, Queue, Range, keys};
 
+use crate::delivery::Overdue;
 use crate::write::step;
-use crate::{Call, Ctx, Hint, Refusal, delivery, watch};
+use crate::{Call, Ctx, Hint, Refusal, Report, delivery, watch};
 
 /// Rows looked at in one sweep of one shard.
 const PAGE: usize = 100;
@@ -95,6 +96,14 @@ async fn look_at(
                 delivery::give_back(ctx, call, job, failed, why).await?;
                 return Ok(());
             }
+            match job.task.lease {
+                Some(Lease { handed_in_ms: Some(render_ms), .. }) => {
+                    let report = Report { epoch: job.task.epoch, render_ms };
+                    ctx.hint(Queue::Verify, &Hint::reported(id, report), 0).await;
+                }
+                Some(Lease { pushed: true, .. }) => ctx.hint(Queue::Push, &hint, 0).await,
+                _ => {}
+            }
             let node = job.task.lease.map(|lease| lease.node);
             let node = match node {
                 Some(node) => ctx.store.get::<NodeRow>(&keys::node(node)).await?,
@@ -112,7 +121,8 @@ async fn look_at(
     if !job.state.is_final() {
         ctx.settle(id).await;
     }
-    let again_ms = LOOK_AGAIN_MS.min(2 * ctx.platform.reconnect_grace_ms);
+    let platform = &ctx.platform;
+    let again_ms = LOOK_AGAIN_MS.min(2 * platform.reconnect_grace_ms).min(platform.silence_max_ms);
     redate(ctx, job, call.now.plus_ms(again_ms)).await
 }
 
@@ -126,15 +136,17 @@ pub async fn look_after_lease(ctx: &Ctx, call: &Call, id: JobId) -> Result<(), R
     Ok(())
 }
 
-/// Why a lease is over: whether that is a failed attempt, and the words for it.
-async fn overdue(
-    ctx: &Ctx,
-    call: &Call,
-    job: &JobRow,
-) -> Result<Option<(bool, &'static str)>, Refusal> {
+/// Why a lease is over, if it is.
+async fn overdue(ctx: &Ctx, call: &Call, job: &JobRow) -> Result<Option<Overdue>, Refusal> {
     let Some(lease) = job.task.lease else { return Ok(Some((false, "the lease was lost"))) };
     if call.now >= lease.until {
         return Ok(Some((true, "the render took longer than a task may take")));
+    }
+    if job.state == State::Verifying && lease.handed_in_ms.is_some() {
+        return Ok(None);
+    }
+    if lease.pushed {
+        return delivery::pushed_overdue(ctx, call, job, &lease).await;
     }
     let node = ctx.store.get::<NodeRow>(&keys::node(lease.node)).await?;
     let Some(node) = node else { return Ok(Some((false, "the node is gone"))) };

@@ -51,6 +51,11 @@ pub fn progress(job: JobId) -> Key {
 
 pub const PROGRESS: &str = "PROGRESS";
 
+/// The latest delivery of a task to an endpoint.
+pub fn push(job: JobId) -> Key {
+    key(job_partition(job), "PUSH")
+}
+
 /// Place `n` in a settlement's way out.
 pub fn way_out(settlement: SettlementId, n: u32) -> Key {
     key(settlement_partition(settlement), format!("{WAY_OUT}{n:06}"))

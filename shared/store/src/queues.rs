@@ -19,6 +19,8 @@ pub enum Queue {
     Dispatch,
     Verify,
     Payouts,
+    /// What is to be sent to providers' endpoints, or asked there; shared by all relays.
+    Push,
     /// Hints for the relay that holds this slot.
     Relay(u8),
 }
@@ -30,6 +32,7 @@ impl Queue {
             Self::Dispatch => "dispatch".to_owned(),
             Self::Verify => "verify".to_owned(),
             Self::Payouts => "payouts".to_owned(),
+            Self::Push => "push".to_owned(),
             Self::Relay(slot) => format!("relay-{slot}"),
         }
     }

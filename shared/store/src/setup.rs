@@ -22,7 +22,7 @@ const DEAD_RETENTION_S: u32 = 14 * 24 * 3600;
 pub async fn ensure(store: &Store, relay_slots: u8) -> Result<(), Broken> {
     ensure_table(store).await?;
     ensure_bucket(store).await?;
-    let fixed = [Queue::Dispatch, Queue::Verify, Queue::Payouts];
+    let fixed = [Queue::Dispatch, Queue::Verify, Queue::Payouts, Queue::Push];
     for queue in fixed.into_iter().chain((0..relay_slots).map(Queue::Relay)) {
         ensure_queue(store, queue).await?;
     }

@@ -3,3 +3,4 @@
 
 pub mod close;
 pub mod market;
+pub mod push;

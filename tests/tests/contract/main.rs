@@ -1,6 +1,7 @@
 //! The market's contract against a live hub over real HTTP: every documented answer of every operation
 //! is brought about, and each body is held against the schema that tests/contracts/market.yaml has.
 
+mod endpoints;
 mod hostile;
 mod people;
 mod prices;

@@ -6,7 +6,7 @@ use std::future::Future;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use framefair_local::{Machine, Options, Ports};
+use framefair_local::{Machine, Options, Ports, Providers};
 use reqwest::header::{self, HeaderMap};
 use reqwest::{Client, Method, RequestBuilder, redirect};
 use serde_json::Value;
@@ -69,6 +69,14 @@ impl Hub {
     }
 
     pub(crate) async fn with(rate_limits: bool) -> Hub {
+        Hub::open(rate_limits, Providers::default()).await
+    }
+
+    pub(crate) async fn with_providers(providers: Providers) -> Hub {
+        Hub::open(false, providers).await
+    }
+
+    async fn open(rate_limits: bool, providers: Providers) -> Hub {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().expect("a temporary folder");
         let machine = Machine::start(Options {
@@ -76,6 +84,7 @@ impl Hub {
             ports: Ports { hub: 0, rpc: 0, aws: 0 },
             slot_ms: SLOT_MS,
             reconnect_grace_ms: GRACE_MS,
+            providers,
             rate_limits,
         });
         let machine = machine.await.expect("the machine starts");

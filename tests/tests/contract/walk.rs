@@ -22,6 +22,8 @@ async fn every_documented_answer_is_given_by_the_live_hub() {
     submissions(&hub, &client, &seller).await;
     payments(&hub, &client, &seller).await;
     work::finished(&hub, &client).await;
+    // It would be asked, too, whether the scene is at fault.
+    seller.set(&hub, "offline").await.is(200);
     work::failed(&hub, &client).await;
     let unseen = hub.unseen();
     let elsewhere = |(id, status): &(String, u16)| {

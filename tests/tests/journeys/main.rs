@@ -4,6 +4,8 @@
 mod crashes;
 mod fakes;
 mod faults;
+mod legacies;
+mod legacy;
 mod place;
 mod process;
 mod renders;

@@ -29,6 +29,8 @@ pub(crate) struct Place {
     pub(crate) scenes: &'static Scenes,
     /// How long a lost node may take to come back.
     grace_ms: u32,
+    /// Whether providers may listen on this machine, and how long they may be silent.
+    legacy_silence_ms: Option<u32>,
     _turn: Turn,
 }
 
@@ -102,6 +104,15 @@ impl Place {
     }
 
     pub(crate) fn with_grace(grace_ms: u32) -> Place {
+        Place::with(grace_ms, None)
+    }
+
+    /// With a hub that dials this machine.
+    pub(crate) fn with_legacy_providers(silence_ms: u32) -> Place {
+        Place::with(1_000, Some(silence_ms))
+    }
+
+    fn with(grace_ms: u32, legacy_silence_ms: Option<u32>) -> Place {
         static TLS: Once = Once::new();
         TLS.call_once(|| {
             let provider = rustls::crypto::ring::default_provider();
@@ -116,6 +127,7 @@ impl Place {
             ports: free_ports(),
             scenes,
             grace_ms,
+            legacy_silence_ms,
             _turn: turn,
         };
         place.start_hub();
@@ -149,6 +161,10 @@ impl Place {
         hub.args(["--port", &port, "--rpc-port", &rpc, "--aws-port", &aws]);
         hub.args(["--slot-ms", SLOT_MS, "--no-rate-limits"]);
         hub.env("FRAMEFAIR_RECONNECT_GRACE_MS", self.grace_ms.to_string());
+        if let Some(silence_ms) = self.legacy_silence_ms {
+            hub.arg("--allow-loopback-providers").env("FRAMEFAIR_PROBE_EVERY_MS", "300");
+            hub.env("FRAMEFAIR_PROVIDER_SILENCE_MS", silence_ms.to_string());
+        }
         hub
     }
 

@@ -86,6 +86,18 @@ impl Process {
         }
     }
 
+    /// What it has in memory now and what it had at most, in bytes.
+    pub(crate) fn memory(&self) -> (u64, u64) {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.expect("it runs");
+        let field = |name: &str| -> u64 {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a field");
+            let number = line.trim().trim_end_matches(" kB");
+            number.parse::<u64>().expect("kilobytes") << 10
+        };
+        (field("VmRSS:"), field("VmHWM:"))
+    }
+
     pub(crate) fn signal(&self, signal: &str) {
         kill(signal, &self.child.id().to_string());
     }

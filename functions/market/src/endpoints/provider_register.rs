@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Market;
 use crate::face::Error;
-use crate::shapes::{Data, RawPricing, Spec, data, endpoint_url};
+use crate::shapes::{Data, RawPricing, Spec, data};
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Given {
@@ -47,7 +47,6 @@ fn registration(given: Given) -> Result<Registration, Refusal> {
     if !(1..=100).contains(&given.name.chars().count()) {
         return Err(Refusal::invalid("name: 1 to 100 characters"));
     }
-    endpoint_url(&given.endpoint)?;
     let once = Once::read(given.timestamp, given.nonce.as_deref())?;
     Ok(Registration {
         wallet: given.wallet.parse().map_err(|why| Refusal::Invalid(format!("wallet: {why}")))?,

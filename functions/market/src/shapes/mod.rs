@@ -10,7 +10,7 @@ use serde::Serialize;
 
 pub(crate) use job::{PaymentRequired, RenderJob, status_of};
 pub(crate) use money::{Sol, Tenths};
-pub(crate) use provider::{ProviderView, RawPricing, Spec, endpoint_url};
+pub(crate) use provider::{ProviderView, RawPricing, Spec};
 pub(crate) use settings::read_settings;
 
 /// `{"success": true, "data": …}`.

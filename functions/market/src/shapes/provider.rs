@@ -1,6 +1,5 @@
 //! Providers as the contract shows and takes them.
 
-use axum::http::Uri;
 use framefair_app::Refusal;
 use framefair_app::provider::Listed;
 use framefair_domain::id::ProviderId;
@@ -201,18 +200,4 @@ impl Spec {
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded above")]
 fn megabytes(mb: f64) -> u64 {
     (mb * 1_048_576.0) as u64
-}
-
-/// Checks that an endpoint is an absolute http(s) URL without credentials.
-pub(crate) fn endpoint_url(endpoint: &str) -> Result<(), Refusal> {
-    let uri: Option<Uri> = endpoint.parse().ok().filter(|_| endpoint.len() <= 300);
-    let good = uri.is_some_and(|uri| {
-        let http = matches!(uri.scheme_str(), Some("http" | "https"));
-        http && uri.authority().is_some_and(|a| !a.host().is_empty() && !a.as_str().contains('@'))
-    });
-    if good {
-        Ok(())
-    } else {
-        Err(Refusal::invalid("endpoint: an http or https URL of at most 300 characters"))
-    }
 }

@@ -172,6 +172,13 @@ async fn hold_relay(
     Ok(ctx.store.write(Write::put(&row, When::Always)).await?)
 }
 
+/// Whether no relay lives in a lower slot: this one does what is to be done once.
+pub async fn is_first_relay(ctx: &Ctx, call: &Call, slot: u8) -> Result<bool, Refusal> {
+    let lower: Vec<_> = (0..slot).map(keys::relay).collect();
+    let relays = ctx.store.get_many::<RelayRow>(&lower).await?;
+    Ok(relays.iter().all(|relay| relay.until <= call.now))
+}
+
 /// Gives a relay's slot up, so that its nodes count as away from now on.
 pub async fn leave_relay(ctx: &Ctx, call: &Call, slot: u8, boot: &str) -> Result<(), Refusal> {
     let known = ctx.store.get::<RelayRow>(&keys::relay(slot)).await?;
@@ -200,6 +207,7 @@ pub(super) async fn change_node(
             leases: Default::default(),
             finished: 0,
             completed: 0,
+            pulse: None,
         });
         let connection = node.connection.clone();
         if !change(&mut node) {
@@ -249,6 +257,7 @@ async fn show_connected(ctx: &Ctx, call: &Call, id: ProviderId) -> Result<Provid
         let read = row.rev;
         row.rev += 1;
         row.connected = true;
+        row.silent = false;
         row.seen = call.now;
         if let Some(pending) = row.pending.take()
             && pending.until >= call.now

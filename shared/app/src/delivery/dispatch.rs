@@ -15,6 +15,8 @@ use crate::{Call, Ctx, Hint, Refusal, market, settlement, sweep};
 
 /// How soon to look again for a node when none is free.
 const LOOK_AGAIN_MS: i64 = 15 * SECOND_MS;
+/// A job that failed before is given up after so many refusals to take it, a quarter of an hour.
+const DECLINES_MAX: u32 = 10;
 
 /// What came of looking for a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +71,6 @@ pub async fn dispatch(ctx: &Ctx, call: &mut Call, hint: &Hint) -> Result<Dispatc
 
 fn takes_work(listed: &Listed) -> bool {
     matches!(listed.provider.status(), Status::Online | Status::Busy)
-        && listed.provider.abilities.relay
 }
 
 /// Online providers other than those who failed it that can render the job at a price not above
@@ -129,22 +130,31 @@ async fn wait_or_give_up(ctx: &Ctx, call: &Call, mut job: JobRow) -> Result<Disp
 }
 
 /// Whether a job has waited for as long as it may: long where nothing was tried yet, short between
-/// two attempts.
+/// two attempts, and no longer than everybody who is left declines it.
 fn has_waited_too_long(ctx: &Ctx, call: &Call, job: &JobRow) -> bool {
     if job.task.failures > 0 {
         let since = job.task.not_before;
-        return since.is_some_and(|at| call.now.since_ms(at) >= ctx.platform.retry_wait_ms);
+        let long = since.is_some_and(|at| call.now.since_ms(at) >= ctx.platform.retry_wait_ms);
+        return long || job.task.declines > DECLINES_MAX;
     }
     let accepted = job.payment.as_ref().map_or(job.created, |payment| payment.accepted);
     call.now.since_ms(accepted) >= ctx.platform.wait_max_ms
 }
 
-/// Whether the provider's socket stands, full or not.
+/// Whether the provider can be reached, full or not.
 async fn is_here(ctx: &Ctx, call: &Call, home: &Listed) -> Result<bool, Refusal> {
+    if is_dialled(home) {
+        return Ok(true);
+    }
     match ctx.store.get::<NodeRow>(&keys::node(home.provider.id)).await? {
         Some(node) => is_connected(ctx, call, &node).await,
         None => Ok(false),
     }
+}
+
+/// Whether tasks go to the provider's endpoint and not over its socket.
+fn is_dialled(listed: &Listed) -> bool {
+    !listed.provider.abilities.relay
 }
 
 /// Has the sweeper look again soon. A chain of hints would grow with every sweep.
@@ -160,19 +170,26 @@ async fn claim(
     job: &JobRow,
     home: &Listed,
 ) -> Result<Option<NodeRow>, Refusal> {
-    let id = home.provider.id;
-    let Some(node) = ctx.store.get::<NodeRow>(&keys::node(id)).await? else { return Ok(None) };
-    if !is_connected(ctx, call, &node).await? {
-        return Ok(None);
-    }
-    if node.leases.len() >= node.slots as usize {
-        drop_stale_leases(ctx, call, &node).await?;
+    let (id, dialled) = (home.provider.id, is_dialled(home));
+    // One that is dialled says at its endpoint whether it has time, and renders one task at once.
+    let slots = |node: &NodeRow| if dialled { 1 } else { node.slots as usize };
+    match ctx.store.get::<NodeRow>(&keys::node(id)).await? {
+        None if dialled => {}
+        None => return Ok(None),
+        Some(node) => {
+            if !dialled && !is_connected(ctx, call, &node).await? {
+                return Ok(None);
+            }
+            if node.leases.len() >= slots(&node) {
+                drop_stale_leases(ctx, call, &node).await?;
+            }
+        }
     }
     let epoch = job.task.epoch + 1;
     change_node(ctx, call, id, |node| {
         let key = job.id.to_string();
-        let free = node.leases.contains_key(&key) || node.leases.len() < node.slots as usize;
-        if free && node.connection.is_some() {
+        let free = node.leases.contains_key(&key) || node.leases.len() < slots(node);
+        if free && (dialled || node.connection.is_some()) {
             node.leases.insert(key, epoch);
             true
         } else {
@@ -215,6 +232,8 @@ async fn lease_to(
         node: node.id,
         since: call.now,
         until: call.now.plus_ms(ctx.platform.lease_max_ms),
+        pushed: is_dialled(home),
+        handed_in_ms: None,
     });
     job.provider = home.provider.id;
     if ctx.save(&mut job).await?.is_err() {
@@ -225,7 +244,12 @@ async fn lease_to(
         return Ok(Dispatched::Nothing);
     }
     tracing::info!(job = %job.id, node = %node.id, epoch = job.task.epoch, "Leased a task");
-    let relay = node.connection.map_or(0, |connection| connection.relay);
-    ctx.hint(Queue::Relay(relay), &Hint::to(node.id, job.id), 0).await;
+    let hint = Hint::to(node.id, job.id);
+    if is_dialled(home) {
+        ctx.hint(Queue::Push, &hint, 0).await;
+    }
+    if let Some(connection) = node.connection {
+        ctx.hint(Queue::Relay(connection.relay), &hint, 0).await;
+    }
     Ok(Dispatched::Leased(node.id))
 }

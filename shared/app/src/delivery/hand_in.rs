@@ -3,13 +3,19 @@
 use std::path::Path;
 
 use framefair_domain::id::{JobId, ProviderId};
+use framefair_domain::job::{Event, State};
 use framefair_domain::signing;
 use framefair_store::rows::{JobRow, ProviderRow};
 use framefair_store::{PutFailed, Queue, WriteFailed, keys};
 
-use super::{Session, failed, held_lease};
+use super::push::raise_doubt;
+use super::report::shown;
+use super::{Session, failed, held_lease, pushed_lease};
 use crate::provider::Signed;
+use crate::write::step;
 use crate::{Call, Ctx, Hint, Refusal, Report};
+
+const TRIES: usize = 8;
 
 #[derive(Debug)]
 pub struct HandIn {
@@ -56,17 +62,46 @@ pub async fn hand_in(
     // The name of the bytes stands beside them, so that a repeat can be told from a swap.
     let mark = keys::object::staged_mark(&key, sha256);
     let objects = ctx.store.objects();
-    match objects.put_file(&key, file, kind, true).await {
-        Ok(()) => objects.put(&mark, Default::default(), kind, false).await?,
-        Err(PutFailed::Exists) if objects.head(&mark).await?.is_some() => {}
+    let again = match objects.put_file(&key, file, kind, true).await {
+        Ok(()) => {
+            objects.put(&mark, Default::default(), kind, false).await?;
+            false
+        }
+        Err(PutFailed::Exists) if objects.head(&mark).await?.is_some() => true,
         Err(PutFailed::Exists) => {
             return Err(Refusal::invalid("another result was handed in for this job before"));
         }
         Err(other) => return Err(other.into()),
+    };
+    match remember(ctx, call, given.provider, job.id, Report { epoch, render_ms }).await {
+        // The first call was dealt with while this one looked.
+        Err(Refusal::StaleLease) if again => Ok(()),
+        remembered => remembered,
     }
-    let report = Report { epoch, render_ms };
-    ctx.hint(Queue::Verify, &Hint::reported(job.id, report), 0).await;
-    Ok(())
+}
+
+/// Nobody hands in twice by himself, so the job itself remembers that its result waits for a verdict.
+async fn remember(
+    ctx: &Ctx,
+    call: &Call,
+    provider: ProviderId,
+    id: JobId,
+    report: Report,
+) -> Result<(), Refusal> {
+    for _ in 0..TRIES {
+        let mut job = held_lease(ctx, provider, id, report.epoch).await?;
+        if job.state != State::Verifying {
+            step(&mut job, Event::Reported, call.now).map_err(|_| Refusal::StaleLease)?;
+            let lease = job.task.lease.as_mut().ok_or(Refusal::StaleLease)?;
+            lease.handed_in_ms = Some(report.render_ms);
+            if ctx.save(&mut job).await?.is_err() {
+                continue;
+            }
+        }
+        ctx.hint(Queue::Verify, &Hint::reported(id, report), 0).await;
+        return Ok(());
+    }
+    Err(Refusal::Busy)
 }
 
 /// Where a delivery under the job's newest lease goes, and what it is.
@@ -80,8 +115,8 @@ fn staged(job: &JobRow) -> (String, &'static str) {
     }
 }
 
-/// A provider gives up. Only a signed word counts at once; a bare one is anybody's, and waits for
-/// the lease itself to run out.
+/// A provider gives up. Only a signed word counts at once; a bare one is anybody's, and counts once
+/// the provider's own endpoint bears it out.
 pub async fn hand_back(
     ctx: &Ctx,
     call: &Call,
@@ -94,7 +129,11 @@ pub async fn hand_back(
     let provider = ctx.store.get::<ProviderRow>(&keys::provider(id)).await?;
     let provider = provider.ok_or(Refusal::NotFound)?;
     let Some(signed) = signed else {
-        tracing::info!(%job, provider = %id, "An unsigned failure was noted and moves nothing");
+        tracing::info!(%job, provider = %id, "An unsigned failure was noted");
+        let holds = pushed_lease(&row).is_some_and(|lease| lease.node == id);
+        if holds && row.state != State::Verifying {
+            raise_doubt(ctx, call, &row, shown(error)).await?;
+        }
         return Ok(());
     };
     let nonce = signed.verify(ctx, call, &provider.wallet, signing::failed(job, error))?;

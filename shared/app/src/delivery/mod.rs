@@ -5,20 +5,26 @@ mod connection;
 mod dispatch;
 mod hand_in;
 mod lease;
+mod pulse;
+mod push;
 mod report;
 mod upload;
 
 pub use connection::{
-    Connected, Session, connect, disconnect, is_connected, leave_relay, ready, renew_relay,
-    take_relay,
+    Connected, Session, connect, disconnect, is_connected, is_first_relay, leave_relay, ready,
+    renew_relay, take_relay,
 };
 pub(crate) use connection::{absence, look_after_providers};
 pub(crate) use dispatch::others_able;
 pub use dispatch::{Dispatched, dispatch};
-pub use framefair_store::rows::{Connection, ProgressRow};
+pub use framefair_store::rows::{Connection, ProgressRow, Pulse};
 pub use hand_in::{HandIn, hand_back, hand_in};
 pub use lease::{Order, assignment, holder, output_word, release};
 pub(crate) use lease::{book_attempt, held_lease};
+pub(crate) use pulse::{Overdue, pushed_overdue};
+pub use pulse::{Probe, note_holder, note_probe, probes};
+pub(crate) use push::pushed_lease;
+pub use push::{Dialled, Errand, Parcel, Pushed, errand, open_scene, pushed, settle_doubt};
 pub(crate) use report::{AttemptEnd, end_attempt};
 pub use report::{Reported, decline, done, failed, give_back, progress};
 pub use upload::{Put, want_put};

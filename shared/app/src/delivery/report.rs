@@ -15,6 +15,8 @@ use crate::{Call, Ctx, Hint, Refusal, settlement};
 /// A node's words are cut to this many characters before a client sees them.
 const ERROR_CHARS_MAX: usize = 500;
 const TRIES: usize = 8;
+/// A provider that renders something else is asked again after this, then another one is.
+const BUSY_WAIT_S: i64 = 15;
 
 /// What became of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,7 +105,12 @@ pub async fn give_back(
     failed: bool,
     why: &str,
 ) -> Result<Reported, Refusal> {
-    let end = if failed { AttemptEnd::Failed } else { AttemptEnd::Released };
+    let end = match (job.state, failed) {
+        // Delivered, and never looked at: a verdict is all that can end it.
+        (job::State::Verifying, _) => AttemptEnd::Rejected,
+        (_, true) => AttemptEnd::Failed,
+        (_, false) => AttemptEnd::Released,
+    };
     end_attempt(ctx, call, job, end, why.to_owned()).await
 }
 
@@ -116,6 +123,8 @@ pub(crate) enum AttemptEnd {
     Blamed,
     SceneFault,
     Released,
+    /// The provider renders something else now.
+    Busy,
 }
 
 /// Ends the current attempt: another one follows, or the refund. Somebody else's write in between
@@ -168,7 +177,7 @@ fn apply(
     let event = match end {
         AttemptEnd::Failed => Event::AttemptFailed { retry },
         AttemptEnd::Rejected => Event::Rejected { retry },
-        AttemptEnd::Blamed | AttemptEnd::Released => Event::Released,
+        AttemptEnd::Blamed | AttemptEnd::Released | AttemptEnd::Busy => Event::Released,
         AttemptEnd::SceneFault => Event::SceneFault,
     };
     let effects = step(job, event, now).map_err(|_| Refusal::StaleLease)?;
@@ -184,9 +193,10 @@ fn apply(
             remember(job, node);
         }
         // A node that always declines must neither spin us nor keep the job for ever.
-        AttemptEnd::Released => {
+        AttemptEnd::Released | AttemptEnd::Busy => {
             job.task.declines += 1;
             let wait_s = 2_i64 << job.task.declines.min(6);
+            let wait_s = if end == AttemptEnd::Busy { wait_s.max(BUSY_WAIT_S) } else { wait_s };
             job.task.not_before = Some(now.plus_ms(wait_s * SECOND_MS));
             if job.task.declines > 1 {
                 remember(job, node);
@@ -212,6 +222,6 @@ fn backoff(now: Timestamp, failures: u32) -> Timestamp {
 }
 
 /// A node's text, made harmless to show: no control characters, and not too long.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(ERROR_CHARS_MAX).collect()
 }

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 
 use framefair_domain::id::ProviderId;
 use framefair_domain::rating;
-use framefair_store::rows::{NodeRow, ProviderRow, Status};
-use framefair_store::{Index, Order, Range, keys};
+use framefair_store::rows::{NodeRow, ProviderRow, PulseSeen, Status};
+use framefair_store::{Cursor, Index, Order, Range, keys};
 
 use crate::{Ctx, Refusal};
 
@@ -21,6 +21,8 @@ pub struct Listed {
     pub rating_tenths: u64,
     /// Tasks that it holds.
     pub open: u32,
+    /// How its endpoint answered last, where it is dialled.
+    pub pulse: Option<PulseSeen>,
 }
 
 pub async fn get(ctx: &Ctx, id: ProviderId) -> Result<Listed, Refusal> {
@@ -48,12 +50,21 @@ pub async fn list(ctx: &Ctx, only: Option<Status>) -> Result<Vec<Listed>, Refusa
     Ok(found)
 }
 
-/// Those whose row, read consistently, really has this status.
+/// Those whose row, read consistently, really has this status; so many as a list shows.
 pub async fn with_status(ctx: &Ctx, status: Status) -> Result<Vec<Listed>, Refusal> {
+    Ok(page(ctx, status, None).await?.0)
+}
+
+/// The same from `start` on, and where the next page starts.
+pub(crate) async fn page(
+    ctx: &Ctx,
+    status: Status,
+    start: Option<Cursor>,
+) -> Result<(Vec<Listed>, Option<Cursor>), Refusal> {
     let partition = keys::providers_by_status(status.word());
     let page = ctx
         .store
-        .index(Index::State, &partition, Range::All, Order::Ascending, LISTED_MAX, None)
+        .index(Index::State, &partition, Range::All, Order::Ascending, LISTED_MAX, start)
         .await?;
     let providers = page.keys();
     let nodes: Vec<_> = providers.iter().filter_map(keys::provider_of).map(keys::node).collect();
@@ -63,7 +74,8 @@ pub async fn with_status(ctx: &Ctx, status: Status) -> Result<Vec<Listed>, Refus
     )?;
     let nodes: HashMap<ProviderId, NodeRow> = nodes.into_iter().map(|n| (n.id, n)).collect();
     let really = providers.into_iter().filter(|provider| provider.status() == status);
-    Ok(really.map(|provider| listed(provider.clone(), nodes.get(&provider.id))).collect())
+    let listed = really.map(|provider| listed(provider.clone(), nodes.get(&provider.id)));
+    Ok((listed.collect(), page.next))
 }
 
 fn listed(provider: ProviderRow, node: Option<&NodeRow>) -> Listed {
@@ -74,5 +86,6 @@ fn listed(provider: ProviderRow, node: Option<&NodeRow>) -> Listed {
         completed,
         rating_tenths: rating::tenths(completed, finished),
         open: u32::try_from(open).unwrap_or(u32::MAX),
+        pulse: node.and_then(|node| node.pulse),
     }
 }

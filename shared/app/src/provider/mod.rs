@@ -5,6 +5,7 @@ mod register;
 mod signed;
 mod update;
 
+pub(crate) use list::page;
 pub use list::{Listed, get, list, with_status};
 pub use register::{Registration, register};
 pub use signed::Signed;

@@ -2,6 +2,7 @@
 
 use framefair_domain::id::ProviderId;
 use framefair_domain::quote::Tariff;
+use framefair_domain::reach;
 use framefair_domain::scheduling::Abilities;
 use framefair_domain::signing;
 use framefair_domain::time::MINUTE_MS;
@@ -13,6 +14,7 @@ use super::Signed;
 use crate::statistics::Count;
 use crate::{Broken, Call, Ctx, Refusal};
 
+const ENDPOINT_BYTES_MAX: usize = 300;
 /// A changed endpoint, spec or price of a short signature waits this long for the wallet's socket.
 const CONFIRM_WITHIN_MS: i64 = 2 * MINUTE_MS;
 
@@ -36,6 +38,7 @@ pub async fn register(
 ) -> Result<ProviderId, Refusal> {
     ctx.refuse_escrow_as_party(&input.wallet)?;
     signing::verifying_key(&input.wallet)?;
+    check_endpoint(ctx, &input)?;
     let text = signing::register(&input.wallet, &input.name);
     let nonce = input.signed.verify(ctx, call, &input.wallet, text)?;
     let claim = ctx.store.get::<ClaimRow>(&keys::wallet_claim(&input.wallet)).await?;
@@ -46,6 +49,24 @@ pub async fn register(
             change(ctx, call, id, input, nonce).await
         }
     }
+}
+
+/// An endpoint that will be dialled must lead to a public place, as far as its text tells; the name
+/// in it is looked at again whenever it is dialled. One that never is need only be a URL.
+fn check_endpoint(ctx: &Ctx, input: &Registration) -> Result<(), Refusal> {
+    let read = match input.abilities.relay {
+        true => reach::form(&input.endpoint),
+        false => ctx.platform.reach.url(&input.endpoint),
+    };
+    let url = read.map_err(|why| Refusal::Invalid(format!("endpoint: {why}")))?;
+    if input.endpoint.len() > ENDPOINT_BYTES_MAX {
+        return Err(Refusal::invalid("endpoint: at most 300 characters"));
+    }
+    // `/render` and `/health` are put behind it.
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(Refusal::invalid("endpoint: a URL without query and fragment"));
+    }
+    Ok(())
 }
 
 async fn create(
@@ -66,6 +87,7 @@ async fn create(
         tariff: input.tariff,
         chosen: Status::Offline,
         connected: false,
+        silent: false,
         registered: call.now,
         seen: call.now,
         pending: None,

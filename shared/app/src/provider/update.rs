@@ -20,7 +20,12 @@ pub async fn set_status(
     signed: &Signed,
 ) -> Result<ProviderRow, Refusal> {
     let text = signing::status(id, status.word());
-    update(ctx, call, id, text, signed, |provider| provider.chosen = status).await
+    update(ctx, call, id, text, signed, |provider| {
+        provider.chosen = status;
+        // Its wallet speaks: it may be listed until it has been silent for long again.
+        provider.silent = false;
+    })
+    .await
 }
 
 /// `raw` is the JSON text of the prices as received: that is what was signed. Open quotes keep

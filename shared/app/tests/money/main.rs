@@ -9,6 +9,7 @@ mod debts;
 mod payment_fraud;
 mod payment_races;
 mod payment_unseen;
+mod pushes;
 mod races;
 mod settlement;
 mod stray;

@@ -141,6 +141,12 @@ pub struct Lease {
     pub since: Timestamp,
     /// The hard cap; a lease of a connected node lives by its connection until then.
     pub until: Timestamp,
+    /// The task goes to the provider's endpoint and not over its socket.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pushed: bool,
+    /// A result was handed in over HTTP, which nobody repeats, and took this long to render.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handed_in_ms: Option<u64>,
 }
 
 /// A result that passed; its place and name follow from the job.

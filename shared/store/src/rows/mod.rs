@@ -13,6 +13,6 @@ pub use job::{
 pub use money::{
     Batch, CursorRow, DebtRow, Inbound, InflowRow, OutStep, OutflowRow, SignedTx, WayOutRow,
 };
-pub use node::{Connection, NodeRow, RelayRow};
+pub use node::{Connection, NodeRow, Pulse, PulseSeen, PushRow, RelayRow};
 pub use provider::{ClaimRow, PendingChange, ProviderRow, Status};
 pub use statistics::StatisticsRow;

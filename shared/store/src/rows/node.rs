@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use framefair_domain::id::ProviderId;
+use framefair_domain::id::{JobId, ProviderId};
 use framefair_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +30,49 @@ pub struct NodeRow {
     pub finished: u64,
     #[serde(default)]
     pub completed: u64,
+    /// What its endpoint last said of itself, where it is dialled. Written when it changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pulse: Option<PulseSeen>,
+}
+
+/// The pulse of an endpoint, and since when it has been so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PulseSeen {
+    pub pulse: Pulse,
+    pub since: Timestamp,
+}
+
+/// How an endpoint answers when it is asked for its health.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pulse {
+    /// It says that it renders something.
+    Rendering,
+    /// It answers, and renders nothing.
+    Idle,
+    /// It does not answer, or not as agreed.
+    Silent,
+}
+
+/// The latest try to send a task to an endpoint: who sends, and until when others keep off.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PushRow {
+    pub job: JobId,
+    pub rev: u64,
+    pub epoch: u32,
+    /// Under this epoch. From the second on, the provider may have the task already.
+    pub tries: u32,
+    pub by: Connection,
+    pub until: Timestamp,
+    /// When somebody last claimed, unsigned, that the provider had failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubted: Option<Timestamp>,
+}
+
+impl Entity for PushRow {
+    fn key(&self) -> Key {
+        keys::push(self.job)
+    }
 }
 
 /// A socket at one relay.

@@ -52,6 +52,9 @@ pub struct ProviderRow {
     pub chosen: Status,
     /// Whether a socket of it stands.
     pub connected: bool,
+    /// Neither its endpoint nor a socket of it has been heard for minutes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub silent: bool,
     pub registered: Timestamp,
     pub seen: Timestamp,
     /// A change that waits for the wallet to authenticate on a socket.
@@ -70,9 +73,10 @@ pub struct PendingChange {
 
 impl ProviderRow {
     /// What others see. Offline and maintenance, once signed, always win; a provider that gets its
-    /// work by socket is offline without one.
+    /// work by socket is offline without one, any other once it has been silent for long.
     pub fn status(&self) -> Status {
-        if self.abilities.relay && !self.connected && self.chosen != Status::Maintenance {
+        let away = if self.abilities.relay { !self.connected } else { self.silent };
+        if away && self.chosen != Status::Maintenance {
             return Status::Offline;
         }
         self.chosen

@@ -40,7 +40,7 @@ const SLOT_MS: u64 = 60_000;
 pub(crate) const PAST_VALIDITY: u64 = 200;
 /// After so many slots a payment that is not to be found is looked for in earnest.
 pub(crate) const GONE_FOR_GOOD: u64 = 700;
-const BOOT: &str = "relay-of-the-test";
+pub(crate) const BOOT: &str = "relay-of-the-test";
 pub(crate) const SCENE: &[u8] = b"o triangle\nv 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n";
 /// What a job of `SCENE` costs at the tariff below, and what its provider gets of it.
 pub(crate) const PRICE: u64 = 5_250_000;
@@ -152,11 +152,24 @@ impl World {
 
     /// Registers a provider that asks `price` for everything, online and connected.
     pub(crate) async fn provider(&self, party: &Party, price: u64) -> ProviderId {
+        let id = self.register(party, price, true).await;
+        self.renew_relay().await;
+        let at = self.now();
+        let connection = Connection { relay: 0, boot: BOOT.to_owned() };
+        let proof = party.says(&signing::socket(id, at));
+        let connected =
+            delivery::connect(&self.ctx, &self.call(), id, at, &proof, connection).await.unwrap();
+        delivery::ready(&self.ctx, &self.call(), connected.session, 8).await.unwrap();
+        id
+    }
+
+    /// Registers a provider, online, that gets its tasks over its socket or else at its endpoint.
+    pub(crate) async fn register(&self, party: &Party, price: u64, relay: bool) -> ProviderId {
         let name = "node".to_owned();
         let signed = |text: String| Signed { signature: party.says(&text), once: None };
         let registration = Registration {
             wallet: party.wallet(),
-            endpoint: "http://hub".to_owned(),
+            endpoint: "http://render.example.com".to_owned(),
             spec: "{}".to_owned(),
             abilities: Abilities {
                 formats: vec![".obj".to_owned(), ".blend".to_owned()],
@@ -164,7 +177,7 @@ impl World {
                 engines: vec!["cycles".to_owned()],
                 bytes_max: 1 << 30,
                 frames: true,
-                relay: true,
+                relay,
             },
             tariff: Tariff {
                 frame: Lamports(0),
@@ -179,17 +192,10 @@ impl World {
         let status = signed(signing::status(id, "online"));
         let online = Status::Online;
         provider::set_status(&self.ctx, &self.call(), id, online, &status).await.unwrap();
-        self.renew_relay().await;
-        let at = self.now();
-        let connection = Connection { relay: 0, boot: BOOT.to_owned() };
-        let proof = party.says(&signing::socket(id, at));
-        let connected =
-            delivery::connect(&self.ctx, &self.call(), id, at, &proof, connection).await.unwrap();
-        delivery::ready(&self.ctx, &self.call(), connected.session, 8).await.unwrap();
         id
     }
 
-    async fn renew_relay(&self) {
+    pub(crate) async fn renew_relay(&self) {
         delivery::take_relay(&self.ctx, &self.call(), 0, BOOT).await.unwrap();
     }
 
@@ -241,10 +247,15 @@ impl World {
 
     pub(crate) async fn lease(&self, job: JobId) -> Session {
         self.renew_relay().await;
-        let hint = Hint::about(job);
-        let leased = delivery::dispatch(&self.ctx, &mut self.call(), &hint).await.unwrap();
+        let leased = self.lease_of(job).await;
         let Dispatched::Leased(node) = leased else { panic!("{leased:?}") };
         Session { node, fence: 1 }
+    }
+
+    /// What comes of looking for a node now.
+    pub(crate) async fn lease_of(&self, job: JobId) -> Dispatched {
+        let hint = Hint::about(job);
+        delivery::dispatch(&self.ctx, &mut self.call(), &hint).await.unwrap()
     }
 
     /// A node takes the job, delivers, and its picture passes.
