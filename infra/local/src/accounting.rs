@@ -1,6 +1,7 @@
-//! What an operator does with a folder's money, whether its process runs or not.
+//! What an operator does with the money of a folder, whether its process runs or not, or of a
+//! deployment in the cloud.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -17,9 +18,18 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(2);
 /// Nothing moves while only the audit runs.
 const SLOT_MS: u64 = 400;
 
-/// Audits a folder.
-pub async fn audit(data: &Path) -> Result<Audit> {
-    with_books(data, async |ctx, running| {
+/// Whose money it is about.
+#[derive(Clone, Debug)]
+pub enum Books {
+    /// Of the folder that framefair-local was started with.
+    Folder(PathBuf),
+    /// Of the table and the chain that this process's environment names.
+    Deployed,
+}
+
+/// Proves what escrow holds.
+pub async fn audit(books: &Books) -> Result<Audit> {
+    with_books(books, async |ctx, running| {
         let mut audit = of(ctx).await?;
         // What has just landed is booked within seconds: look again before saying otherwise.
         for _ in 0..if running { LOOKS_AGAIN } else { 0 } {
@@ -35,15 +45,26 @@ pub async fn audit(data: &Path) -> Result<Audit> {
 }
 
 /// Has a parked settlement tried again, by the running process or by the next one.
-pub async fn unpark(data: &Path, settlement: SettlementId) -> Result<()> {
-    with_books(data, async |ctx, _| {
+pub async fn unpark(books: &Books, settlement: SettlementId) -> Result<()> {
+    with_books(books, async |ctx, _| {
         Ok(framefair_app::settlement::unpark(ctx, &Call::live(), settlement).await?)
     })
     .await
 }
 
+/// Says beside the books whether anybody works on them meanwhile.
+async fn with_books<T>(
+    books: &Books,
+    work: impl AsyncFnOnce(&Ctx, bool) -> Result<T>,
+) -> Result<T> {
+    match books {
+        Books::Folder(data) => in_folder(data, work).await,
+        Books::Deployed => work(&Ctx::from_env().await?, true).await,
+    }
+}
+
 /// Works on the running process's cloud and chain, or starts the folder's for itself.
-async fn with_books<T>(data: &Path, work: impl AsyncFnOnce(&Ctx, bool) -> Result<T>) -> Result<T> {
+async fn in_folder<T>(data: &Path, work: impl AsyncFnOnce(&Ctx, bool) -> Result<T>) -> Result<T> {
     if !data.is_dir() {
         bail!(
             "there is no data folder {}; give the one that framefair-local was started with",

@@ -6,6 +6,6 @@ mod folder;
 mod machine;
 mod work;
 
-pub use accounting::{audit, unpark};
+pub use accounting::{Books, audit, unpark};
 pub use folder::{FolderRefused, Ports};
-pub use machine::{Machine, Options, Providers};
+pub use machine::{Machine, Options, Providers, start_chain};

@@ -106,14 +106,15 @@ pub(crate) async fn start_services(
     })
     .await
     .context("the embedded cloud did not start")?;
-    let chain = Localnet::start(framefair_localnet::Config {
-        data_dir: folder.path("chain"),
-        rpc_addr: loopback(ports.rpc),
-        slot_ms,
-    })
-    .await
-    .context("the embedded chain did not start")?;
+    let chain = start_chain(folder.path("chain"), ports.rpc, slot_ms).await?;
     Ok((cloud, chain))
+}
+
+/// The embedded chain alone, on loopback.
+pub async fn start_chain(data: PathBuf, rpc_port: u16, slot_ms: u64) -> Result<Localnet> {
+    let rpc_addr = loopback(rpc_port);
+    let chain = Localnet::start(framefair_localnet::Config { data_dir: data, rpc_addr, slot_ms });
+    chain.await.context("the embedded chain did not start")
 }
 
 /// The clients of a running cloud and chain.

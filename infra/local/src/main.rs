@@ -7,7 +7,9 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 use framefair_app::SettlementId;
-use framefair_local::{Machine, Options, Ports, Providers, audit, unpark};
+use framefair_local::{
+    Books, Machine, Options, Ports, Providers, audit, start_chain, unpark,
+};
 use tracing_subscriber::EnvFilter;
 
 /// The whole of Framefair in one process: hub, workers, relay, table, store, queues and a Solana
@@ -25,21 +27,49 @@ struct Cli {
 enum Command {
     /// Prove to the lamport that escrow holds what it must; exits 1 when it does not.
     Audit {
-        /// The folder that framefair-local was started with; it may be running.
-        #[arg(long)]
-        data: PathBuf,
+        #[command(flatten)]
+        whose: Whose,
         /// Print one JSON document.
         #[arg(long)]
         json: bool,
     },
     /// Have a parked settlement tried again, once what stopped it is repaired.
     Unpark {
-        /// The folder that framefair-local was started with; it may be running.
-        #[arg(long)]
-        data: PathBuf,
+        #[command(flatten)]
+        whose: Whose,
         /// The job, or the wallet that is owed a debt, as the log named it.
         settlement: SettlementId,
     },
+    /// Run the embedded chain alone, for what runs elsewhere.
+    Chain {
+        /// Where the chain is kept; made when missing.
+        #[arg(long)]
+        data: PathBuf,
+        /// The JSON-RPC port; the WebSocket is on the next one.
+        #[arg(long, default_value_t = 8899)]
+        rpc_port: u16,
+        /// Milliseconds per slot.
+        #[arg(long, default_value_t = 400, value_parser = slot_ms())]
+        slot_ms: u64,
+    },
+}
+
+/// Whose books.
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+struct Whose {
+    /// The folder that framefair-local was started with; it may be running.
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// A deployment in the cloud, found by the variables that its functions have.
+    #[arg(long)]
+    deployed: bool,
+}
+
+impl From<Whose> for Books {
+    fn from(whose: Whose) -> Books {
+        whose.data.map_or(Books::Deployed, Books::Folder)
+    }
 }
 
 #[derive(Args)]
@@ -57,7 +87,7 @@ struct Run {
     #[arg(long, default_value_t = 8001)]
     aws_port: u16,
     /// Milliseconds per slot of the chain; a payment is final after 32.
-    #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u64).range(5..=60_000))]
+    #[arg(long, default_value_t = 400, value_parser = slot_ms())]
     slot_ms: u64,
     /// Milliseconds in which a node whose socket is lost may come back and keep its tasks.
     #[arg(long, env = "FRAMEFAIR_RECONNECT_GRACE_MS", default_value_t = 30_000)]
@@ -91,9 +121,12 @@ async fn main() -> ExitCode {
         .init();
     let cli = Cli::parse();
     let done = match (cli.command, cli.run) {
-        (Some(Command::Audit { data, json }), _) => print_audit(&data, json).await,
-        (Some(Command::Unpark { data, settlement }), _) => {
-            unpark(&data, settlement).await.map(|()| ExitCode::SUCCESS)
+        (Some(Command::Audit { whose, json }), _) => print_audit(&whose.into(), json).await,
+        (Some(Command::Unpark { whose, settlement }), _) => {
+            unpark(&whose.into(), settlement).await.map(|()| ExitCode::SUCCESS)
+        }
+        (Some(Command::Chain { data, rpc_port, slot_ms }), _) => {
+            run_chain(data, rpc_port, slot_ms).await
         }
         (None, Some(run)) => serve(run).await.map(|()| ExitCode::SUCCESS),
         (None, None) => {
@@ -154,8 +187,20 @@ async fn stop_signal() -> Result<()> {
     Ok(())
 }
 
-async fn print_audit(data: &std::path::Path, json: bool) -> Result<ExitCode> {
-    let audit = audit(data).await?;
+fn slot_ms() -> clap::builder::RangedU64ValueParser {
+    clap::value_parser!(u64).range(5..=60_000)
+}
+
+async fn run_chain(data: PathBuf, rpc_port: u16, slot_ms: u64) -> Result<ExitCode> {
+    let chain = start_chain(data, rpc_port, slot_ms).await?;
+    println!("rpc     {}", chain.rpc_url());
+    stop_signal().await?;
+    chain.shutdown().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn print_audit(books: &Books, json: bool) -> Result<ExitCode> {
+    let audit = audit(books).await?;
     if json {
         println!("{}", serde_json::to_string_pretty(&audit)?);
     } else {

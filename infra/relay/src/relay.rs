@@ -17,6 +17,9 @@ use crate::{connection, push};
 
 /// A slot's lease is renewed this often; it lives three times as long.
 const RENEW_EVERY: Duration = Duration::from_secs(10);
+/// While every slot is taken, one is looked for this often.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+const DRAIN_LOOK: Duration = Duration::from_millis(50);
 /// A socket that does not take its orders for this many is not read from any more.
 const ORDERS_MAX: usize = 64;
 
@@ -51,6 +54,39 @@ impl Relay {
         Arc::new(Relay { ctx, outbound, slot, boot, closing, standing: Mutex::default() })
     }
 
+    /// Takes the first free one of `slots`, and waits while there is none, as during a deployment in
+    /// which the new relays come before the old ones go. None when closing came first.
+    pub async fn settle(
+        ctx: Ctx,
+        outbound: Outbound,
+        slots: u8,
+        closing: CancellationToken,
+    ) -> Option<Arc<Relay>> {
+        loop {
+            for slot in 0..slots {
+                let relay = Relay::new(ctx.clone(), outbound.clone(), slot, closing.clone());
+                match relay.claim().await {
+                    Ok(()) => return Some(relay),
+                    Err(Refusal::Busy) => {}
+                    Err(refusal) => tracing::error!(slot, %refusal, "A slot could not be claimed"),
+                }
+            }
+            tracing::info!(slots, "No slot is free");
+            closing.run_until_cancelled(tokio::time::sleep(LOOK_AGAIN)).await?;
+        }
+    }
+
+    pub fn slot(&self) -> u8 {
+        self.slot
+    }
+
+    /// Returns once no socket stands.
+    pub async fn drained(&self) {
+        while !self.standing().is_empty() {
+            tokio::time::sleep(DRAIN_LOOK).await;
+        }
+    }
+
     /// The sockets' paths.
     pub fn router(self: &Arc<Relay>) -> Router {
         let market = any(connection::upgrade);
@@ -67,13 +103,21 @@ impl Relay {
         delivery::take_relay(&self.ctx, &Call::live(), self.slot, &self.boot).await
     }
 
-    /// Renews the slot and follows hints until closing.
+    /// Renews the slot and follows hints until closing. A slot that another relay took over is the
+    /// end: hints go there now, so the nodes must follow.
     pub async fn run(self: Arc<Relay>) {
         let renewing = async {
             loop {
                 tokio::time::sleep(RENEW_EVERY).await;
-                if let Err(refusal) = self.claim().await {
-                    tracing::error!(slot = self.slot, %refusal, "The relay's slot was not renewed");
+                match self.claim().await {
+                    Ok(()) => {}
+                    Err(Refusal::Busy) => {
+                        tracing::error!(slot = self.slot, "Another relay has the slot");
+                        return self.closing.cancel();
+                    }
+                    Err(refusal) => {
+                        tracing::error!(slot = self.slot, %refusal, "The slot was not renewed");
+                    }
                 }
             }
         };

@@ -145,31 +145,40 @@ pub(crate) async fn look_after_providers(ctx: &Ctx, call: &Call) -> Result<(), R
     Ok(())
 }
 
-/// Claims or renews a relay's slot. Another living relay there refuses it.
+/// Claims or renews a relay's slot. Another living relay there refuses it, as does one that was
+/// quicker.
 pub async fn renew_relay(ctx: &Ctx, call: &Call, slot: u8, boot: &str) -> Result<(), Refusal> {
     let known = ctx.store.get::<RelayRow>(&keys::relay(slot)).await?;
-    match known {
-        Some(relay) if relay.boot != boot && relay.until > call.now => Err(Refusal::Busy),
-        Some(relay) if relay.boot == boot => hold_relay(ctx, call, slot, boot, relay.since).await,
-        _ => take_relay(ctx, call, slot, boot).await,
+    let since = match &known {
+        Some(relay) if relay.boot == boot => relay.since,
+        Some(relay) if relay.until > call.now => return Err(Refusal::Busy),
+        _ => call.now,
+    };
+    let when = known.as_ref().map_or(When::Absent, |relay| When::Rev(relay.rev));
+    let row = relay_row(call, slot, boot, since, known);
+    match ctx.store.write(Write::put(&row, when)).await {
+        Ok(()) => Ok(()),
+        Err(WriteFailed::Condition) => Err(Refusal::Busy),
+        Err(other) => Err(other.into()),
     }
 }
 
 /// Claims a relay's slot whoever had it before.
 pub async fn take_relay(ctx: &Ctx, call: &Call, slot: u8, boot: &str) -> Result<(), Refusal> {
-    hold_relay(ctx, call, slot, boot, call.now).await
+    let known = ctx.store.get::<RelayRow>(&keys::relay(slot)).await?;
+    let row = relay_row(call, slot, boot, call.now, known);
+    Ok(ctx.store.write(Write::put(&row, When::Always)).await?)
 }
 
-async fn hold_relay(
-    ctx: &Ctx,
+fn relay_row(
     call: &Call,
     slot: u8,
     boot: &str,
     since: Timestamp,
-) -> Result<(), Refusal> {
-    let until = call.now.plus_ms(RELAY_LEASE_MS);
-    let row = RelayRow { slot, boot: boot.to_owned(), since, until };
-    Ok(ctx.store.write(Write::put(&row, When::Always)).await?)
+    known: Option<RelayRow>,
+) -> RelayRow {
+    let rev = known.map_or(0, |relay| relay.rev) + 1;
+    RelayRow { slot, rev, boot: boot.to_owned(), since, until: call.now.plus_ms(RELAY_LEASE_MS) }
 }
 
 /// Whether no relay lives in a lower slot: this one does what is to be done once.
@@ -183,8 +192,14 @@ pub async fn is_first_relay(ctx: &Ctx, call: &Call, slot: u8) -> Result<bool, Re
 pub async fn leave_relay(ctx: &Ctx, call: &Call, slot: u8, boot: &str) -> Result<(), Refusal> {
     let known = ctx.store.get::<RelayRow>(&keys::relay(slot)).await?;
     let Some(mut row) = known.filter(|relay| relay.boot == boot) else { return Ok(()) };
+    let read = row.rev;
+    row.rev += 1;
     row.until = call.now;
-    Ok(ctx.store.write(Write::put(&row, When::Always)).await?)
+    match ctx.store.write(Write::put(&row, When::Rev(read))).await {
+        // Somebody has it already.
+        Ok(()) | Err(WriteFailed::Condition) => Ok(()),
+        Err(other) => Err(other.into()),
+    }
 }
 
 /// Reads, changes and writes a node until nobody was in between. None when `change` declines.

@@ -93,6 +93,8 @@ impl Entity for NodeRow {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RelayRow {
     pub slot: u8,
+    #[serde(default)]
+    pub rev: u64,
     pub boot: String,
     /// When this process took the slot.
     pub since: Timestamp,
