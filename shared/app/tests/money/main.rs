@@ -12,6 +12,7 @@ mod payment_unseen;
 mod pushes;
 mod races;
 mod settlement;
+mod slots;
 mod stray;
 mod tampering;
 mod vanished;
