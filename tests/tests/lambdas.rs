@@ -20,6 +20,8 @@ use runtime::{Given, invoke};
 use serde_json::Value;
 use tree::{FACES, events};
 
+const SECRET: &str = "framefair-keys";
+
 /// Body of an event or of an answer as bytes, decoded where it came encoded.
 fn body(event: &Value) -> Vec<u8> {
     let text = event["body"].as_str().unwrap_or_default();
@@ -66,10 +68,13 @@ async fn ground() -> Ground {
     let store = Store::open(config, Seam::off()).expect("a store");
     setup::ensure(&store, 1).await.expect("a table");
 
-    let key = |name: &str| folder.path().join(name);
-    let escrow = Signer::create(key("escrow.json")).expect("a key").wallet();
-    Signer::create(key("gas.json")).expect("a key");
-    let text = |path: std::path::PathBuf| path.to_string_lossy().into_owned();
+    let key = |name: &str| {
+        let file = folder.path().join(name);
+        let wallet = Signer::create(&file).expect("a key").wallet();
+        (wallet, std::fs::read_to_string(file).expect("its text"))
+    };
+    let ((escrow, escrow_key), (_, gas_key)) = (key("escrow.json"), key("gas.json"));
+    let secrets = secrets(format!(r#"{{"escrow": {escrow_key}, "gas": {gas_key}}}"#)).await;
     let given = Given {
         values: BTreeMap::from([
             ("ENVIRONMENT", "staging".into()),
@@ -80,17 +85,36 @@ async fn ground() -> Ground {
             ("SOLANA_RPC_URL", chain.rpc_url()),
             ("SOLANA_GENESIS_HASH", genesis(&chain.rpc_url()).await),
             ("ESCROW_WALLET", escrow.to_string()),
-            ("ESCROW_KEY_FILE", text(key("escrow.json"))),
-            ("GAS_KEY_FILE", text(key("gas.json"))),
+            ("KEYS_SECRET", SECRET.into()),
         ]),
         platform: BTreeMap::from([
             ("AWS_REGION", "us-east-1".into()),
             ("AWS_ACCESS_KEY_ID", access),
             ("AWS_SECRET_ACCESS_KEY", secret),
             ("AWS_ENDPOINT_URL", cloud.endpoint_url()),
+            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", secrets),
         ]),
     };
     Ground { cloud, chain, store, given, _folder: folder }
+}
+
+/// The one secret there is, under its name, as Secrets Manager answers; where it listens. The embedded
+/// cloud keeps none.
+async fn secrets(text: String) -> String {
+    let answer = move |body: String| async move {
+        let asked: Value = serde_json::from_str(&body).expect("a request");
+        let missing = serde_json::json!({ "__type": "ResourceNotFoundException" });
+        let found = serde_json::json!({ "Name": SECRET, "SecretString": text });
+        let known = asked["SecretId"] == SECRET;
+        let status = if known { 200 } else { 400 };
+        let status = axum::http::StatusCode::from_u16(status).expect("a status");
+        (status, axum::Json(if known { found } else { missing }))
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    let router = axum::Router::new().route("/", axum::routing::post(answer));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    format!("http://{address}")
 }
 
 async fn genesis(rpc: &str) -> String {
@@ -265,7 +289,7 @@ async fn payouts_does_not_run_without_its_keys() {
     let ground = ground().await;
     let mut without_keys =
         Given { values: ground.given.values.clone(), platform: ground.given.platform.clone() };
-    without_keys.values.insert("ESCROW_KEY_FILE", "/nowhere/escrow.json".into());
+    without_keys.values.insert("KEYS_SECRET", "another".into());
     let payouts = events("workers").into_iter().find(|(handler, _)| handler == "workers-payouts");
     let (handler, event) = payouts.expect("payouts has an event");
     let task = tokio::spawn(async move { invoke(&handler, event, &without_keys).await });

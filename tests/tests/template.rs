@@ -174,11 +174,10 @@ fn only_payouts_reaches_the_keys_and_only_verify_writes_results() {
     let who = |action: &str, resource: &str| -> Vec<String> {
         functions().into_iter().filter(|it| it.may(action, resource)).map(|it| it.handler).collect()
     };
-    assert_eq!(who("elasticfilesystem:ClientMount", "file-system"), ["workers-payouts"]);
-    let mounts = |it: &Function| !it.properties["FileSystemConfigs"].is_null();
-    let mounting: Vec<String> =
-        functions().into_iter().filter(mounts).map(|it| it.handler).collect();
-    assert_eq!(mounting, ["workers-payouts"]);
+    assert_eq!(who("secretsmanager:GetSecretValue", "KeysSecret"), ["workers-payouts"]);
+    let knows = |it: &Function| !it.properties["Environment"]["Variables"]["KEYS_SECRET"].is_null();
+    let knowing: Vec<String> = functions().into_iter().filter(knows).map(|it| it.handler).collect();
+    assert_eq!(knowing, ["workers-payouts"]);
     assert_eq!(who("s3:PutObject", "/results/"), ["workers-verify"]);
     assert_eq!(who("s3:GetObject", "/staging/"), ["market-providerComplete", "workers-verify"]);
 }
@@ -211,7 +210,40 @@ fn a_message_stays_hidden_while_its_function_may_run_and_ends_in_a_dead_letter_q
         let dead = dead.first().expect("redrive").trim_end_matches(".Arn").to_owned();
         assert!(queues.contains_key(&dead), "{name}");
     }
-    assert_eq!((drained + RELAYED.len()) * 2, queues.len(), "a queue that nobody drains");
+    // A relay drains the queue of the slot that it holds; all of them share one for what is dead.
+    let slots = relay_slots();
+    for slot in 0..slots {
+        let queue = &queues[&format!("Relay{slot}Queue")]["Properties"];
+        let name = words(&queue["QueueName"]).pop_first().expect("a name");
+        assert_eq!(name, format!("${{AWS::StackName}}-relay-{slot}"));
+        let dead = words(&queue["RedrivePolicy"]["deadLetterTargetArn"]).pop_first();
+        assert_eq!(dead.expect("redrive"), "RelayDead.Arn");
+    }
+    assert_eq!(
+        (drained + RELAYED.len()) * 2 + slots + 1,
+        queues.len(),
+        "a queue that nobody drains"
+    );
+}
+
+/// How many slots a relay is told of.
+fn relay_slots() -> usize {
+    let (_, task) = resources("AWS::ECS::TaskDefinition").pop().expect("a relay");
+    let variables = &task["Properties"]["ContainerDefinitions"][0]["Environment"];
+    let variables = variables.as_sequence().expect("an environment");
+    let slots = variables.iter().find(|it| it["Name"] == "RELAY_SLOTS").expect("RELAY_SLOTS");
+    slots["Value"].as_str().and_then(|value| value.parse().ok()).expect("a number")
+}
+
+#[test]
+fn new_relays_find_free_slots_while_the_old_ones_still_hold_theirs() {
+    let most = &yaml("template.yaml")["Parameters"]["RelayCount"]["MaxValue"];
+    let most = usize::try_from(most.as_u64().expect("a number")).expect("a small number");
+    assert_eq!(relay_slots(), 2 * most);
+    let (_, service) = resources("AWS::ECS::Service").pop().expect("a service");
+    let deployment = &service["Properties"]["DeploymentConfiguration"];
+    assert_eq!(deployment["MinimumHealthyPercent"], 100);
+    assert_eq!(deployment["MaximumPercent"], 200);
 }
 
 #[test]
@@ -243,7 +275,7 @@ fn cfn_lint_finds_nothing_to_say() {
 /// What CloudFormation makes of the template at deployment.
 fn plain() -> serde_json::Value {
     let output = Command::new(tool("python"))
-        .args(["tests/tests/tree/transform.py", "template.yaml"])
+        .args(["tests/deploy/plain.py", "template.yaml"])
         .current_dir(root())
         .output()
         .expect("Python tools are missing; to install them: infra/local/install.sh test");

@@ -1,10 +1,9 @@
 //! The workers as Lambdas: SQS batches with partial failures, and schedules.
 
 use std::fmt::Debug;
-use std::path::PathBuf;
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
-use framefair_app::settlement::{Signer, Signers};
+use framefair_app::settlement::Signers;
 use framefair_app::sweep::Reach;
 use framefair_app::{Ctx, Queue, Refusal};
 use lambda_runtime::{Error, LambdaEvent};
@@ -45,19 +44,11 @@ pub struct Function {
 }
 
 impl Function {
-    /// The payouts worker alone reads keys, from files that `ESCROW_KEY_FILE` and `GAS_KEY_FILE`
-    /// name.
+    /// The payouts worker alone reads keys.
     pub async fn from_env(worker: Worker) -> Result<Function, Error> {
         let ctx = Ctx::from_env().await?;
-        let key = |name: &str| -> Result<Signer, Error> {
-            let path = std::env::var_os(name).map(PathBuf::from);
-            let path = path.ok_or_else(|| format!("{name} is not set"))?;
-            Ok(Signer::load(path)?)
-        };
         let signers = match worker {
-            Worker::Payouts => {
-                Some(Signers { escrow: key("ESCROW_KEY_FILE")?, gas: key("GAS_KEY_FILE")? })
-            }
+            Worker::Payouts => Some(Signers::from_env(&ctx).await?),
             _ => None,
         };
         Ok(Function { ctx, worker, signers })

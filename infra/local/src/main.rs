@@ -7,9 +7,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 use framefair_app::SettlementId;
-use framefair_local::{
-    Books, Machine, Options, Ports, Providers, audit, start_chain, unpark,
-};
+use framefair_local::{Books, Machine, Options, Ports, Providers, audit, start_chain, unpark};
 use tracing_subscriber::EnvFilter;
 
 /// The whole of Framefair in one process: hub, workers, relay, table, store, queues and a Solana

@@ -50,7 +50,12 @@ impl Signer {
             io::ErrorKind::InvalidData => KeyError::NotAKey,
             _ => KeyError::Io(error),
         })?;
-        let bytes: Vec<u8> = serde_json::from_str(&text).map_err(|_| KeyError::NotAKey)?;
+        Signer::parse(&text)
+    }
+
+    /// Reads a key as it stands in such a file.
+    pub fn parse(text: &str) -> Result<Signer, KeyError> {
+        let bytes: Vec<u8> = serde_json::from_str(text).map_err(|_| KeyError::NotAKey)?;
         let bytes: [u8; 64] = bytes.try_into().map_err(|_| KeyError::NotAKey)?;
         let key = SigningKey::from_keypair_bytes(&bytes).map_err(|_| KeyError::NotAKey)?;
         Signer::of(key).ok_or(KeyError::NotAKey)

@@ -30,6 +30,7 @@ const ATTEMPTS_MAX: u32 = 3;
 pub struct Endpoints {
     pub dynamodb: Option<String>,
     pub s3: Option<String>,
+    pub secrets: Option<String>,
     pub sqs: Option<String>,
 }
 
@@ -78,6 +79,7 @@ impl Config {
             endpoints: Endpoints {
                 dynamodb: Some(endpoint.clone()),
                 s3: Some(endpoint.clone()),
+                secrets: Some(endpoint.clone()),
                 sqs: Some(endpoint),
             },
             region: "us-east-1".to_owned(),
@@ -92,7 +94,7 @@ impl Config {
 
     /// `AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN` (or the
     /// container's credential endpoint), `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_DYNAMODB`,
-    /// `_S3`, `_SQS`; `TABLE`, `BUCKET`, `QUEUE_URL_PREFIX`, `OBJECTS_PUBLIC_URL`.
+    /// `_S3`, `_SECRETS_MANAGER`, `_SQS`; `TABLE`, `BUCKET`, `QUEUE_URL_PREFIX`, `OBJECTS_PUBLIC_URL`.
     pub fn from_env() -> Result<Self, ConfigInvalid> {
         Self::from_lookup(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
     }
@@ -116,6 +118,7 @@ impl Config {
             endpoints: Endpoints {
                 dynamodb: endpoint("AWS_ENDPOINT_URL_DYNAMODB"),
                 s3: endpoint("AWS_ENDPOINT_URL_S3"),
+                secrets: endpoint("AWS_ENDPOINT_URL_SECRETS_MANAGER"),
                 sqs: endpoint("AWS_ENDPOINT_URL_SQS"),
             },
             region: get("AWS_REGION")
@@ -132,8 +135,7 @@ impl Config {
     }
 
     pub(crate) fn clients(&self, seam: &Seam) -> Result<Clients, ConfigInvalid> {
-        let all_aws = self.endpoints == Endpoints::default();
-        let plain = tls::http_client(all_aws)?;
+        let plain = self.http()?;
         let http = seam.wrap(plain.clone());
         let credentials = self.credentials(&plain);
 
@@ -157,7 +159,11 @@ impl Config {
         })
     }
 
-    fn credentials(&self, http: &SharedHttpClient) -> SharedCredentialsProvider {
+    pub(crate) fn http(&self) -> Result<SharedHttpClient, ConfigInvalid> {
+        tls::http_client(self.endpoints == Endpoints::default())
+    }
+
+    pub(crate) fn credentials(&self, http: &SharedHttpClient) -> SharedCredentialsProvider {
         match (&self.access_key, &self.secret_key) {
             (Some(access), Some(secret)) => SharedCredentialsProvider::new(Credentials::new(
                 access,

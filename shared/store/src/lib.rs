@@ -11,6 +11,7 @@ pub mod objects;
 pub mod queues;
 pub mod rows;
 pub mod seam;
+mod secrets;
 pub mod setup;
 mod table;
 mod tls;

@@ -4,6 +4,7 @@
 mod advance;
 mod debt;
 mod job;
+mod keys;
 mod out;
 mod plan;
 mod unpark;
@@ -12,6 +13,6 @@ pub use framefair_chain::Signer;
 
 pub use advance::{Advanced, Signers, advance};
 pub(crate) use debt::owe;
-pub use unpark::unpark;
-
+pub use keys::KeysUnread;
 pub(crate) use plan::{plan_payout, plan_refund};
+pub use unpark::unpark;
