@@ -8,14 +8,19 @@ SHELL := /bin/bash
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
+# cargo-lambda always names the platform that it builds for, which gives its output a folder of its own.
+# The tests name it too, so that what they built is what is deployed, and nothing is compiled twice.
+HOST = $$(rustc -vV | sed -n 's/^host: //p')
+NAMED = CARGO_BUILD_TARGET="$(HOST)"
+FUNCTIONS = --bin edge --bin market --bin workers
 DATA ?= .framefair
 
-.PHONY: help demo up test bench lint clean
+.PHONY: help demo up test deploy-test bench lint clean
 
 help: ## This page
 	@echo "Framefair, a render marketplace that runs in one process."
 	@echo
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 	@echo
 	@echo "Each target first installs what it lacks (Debian 12 or 13, as root or with sudo)."
 
@@ -33,15 +38,24 @@ up: ## Keep the hub running until Ctrl-C; its data stays in DATA (default .frame
 # features in both, hence every dependency once. The last line adds up what cargo prints per file.
 test: ## Every test, with real Blender, a real chain and real processes
 	@infra/local/install.sh test
-	@cargo build --workspace --bins --tests
-	@cargo test --workspace --no-fail-fast 2>&1 | awk ' \
+	@$(NAMED) cargo build --workspace --bins --tests
+	@$(NAMED) cargo test --workspace --no-fail-fast 2>&1 | awk ' \
 		{ print; fflush() } \
 		/^test result:/ { passed += $$4; failed += $$6 } \
 		END { printf "\n%d passed, %d failed\n", passed, failed; exit !passed }'
 
+	@$(MAKE) --no-print-directory deploy-test
+
+deploy-test: ## Deploy everything to an emulator of AWS, render for money there, compare the roles
+	@infra/local/install.sh test
+	@$(NAMED) cargo build --workspace --bins --tests
+	@.venv/bin/cargo-lambda lambda build --quiet --compiler cargo --workspace $(FUNCTIONS) --tests \
+		--output-format zip --lambda-dir "$(TARGET)/lambda"
+	@.venv/bin/python tests/deploy "$(TARGET)/$(HOST)/debug" "$(TARGET)/lambda"
+
 bench: ## What each operation costs: calls, round trips, read and write units
 	@infra/local/install.sh test
-	@cargo test --workspace --test costs -- --nocapture
+	@$(NAMED) cargo test --workspace --test costs -- --nocapture
 
 lint: ## Formatting, clippy without warnings, licences and duplicates
 	@infra/local/install.sh lint

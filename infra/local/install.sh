@@ -140,8 +140,8 @@ python_tools() {
     [ -x "$python" ] && "$python" -c 'import venv, ensurepip' 2>/dev/null || python=python3
     "$python" -m venv --clear .venv ||
         fail "Python cannot make a virtual environment; run: apt-get install python3-venv"
-    .venv/bin/pip install --quiet --disable-pip-version-check -r infra/local/requirements.txt ||
-        fail "pip failed; run: .venv/bin/pip install -r infra/local/requirements.txt"
+    .venv/bin/pip install --quiet --disable-pip-version-check --no-deps -r infra/local/requirements.txt ||
+        fail "pip failed; run: .venv/bin/pip install --no-deps -r infra/local/requirements.txt"
     cp infra/local/requirements.txt .venv/installed.txt
 }
 

@@ -1,0 +1,98 @@
+"""The whole product deployed to an emulator, from the template to the last lamport.
+
+    python tests/deploy PROGRAMS ZIPS
+
+PROGRAMS is the folder of the built programs, ZIPS what `cargo lambda build` packed.
+"""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cloud import Cloud
+from journeys import around, by_hand, keep_busy, paid_and_rendered, refunded, relay_ends
+from market import FLOAT, GAS_SOL, GIFT, PURSE_SOL, Market
+from place import Failed, Place, free_ports
+from roles import compare
+
+
+@contextmanager
+def step(what: str) -> Iterator[None]:
+    begun = time.monotonic()
+    yield
+    print(f"deploy: {what} ({time.monotonic() - begun:.1f} s)", flush=True)
+
+
+def run(place: Place, cloud: Cloud, market: Market, zips: Path) -> None:
+    with step("a chain, and a cloud that enforces roles"):
+        market.start_chain()
+        cloud.start()
+        place.alarm = cloud.refuse_denials
+        for name, sol in (("gas", GAS_SOL), ("client", PURSE_SOL), ("other", PURSE_SOL)):
+            market.wallet(name)
+            market.airdrop(name, sol)
+        for name in ("escrow", "node"):
+            market.wallet(name)
+    with step("the stack, by CloudFormation"):
+        cloud.deploy(
+            zips,
+            {
+                "Environment": "staging",
+                "SolanaRpcUrl": market.rpc,
+                "SolanaGenesisHash": market.genesis(),
+                "EscrowWallet": market.wallet("escrow"),
+                "KeysSecret": cloud.keep_secret("framefair-keys", market.keys()),
+                "RelayImage": "registry.example.org/relay:1",
+                "RelayVpc": "vpc-00000000",
+                "RelaySubnets": "subnet-00000000,subnet-00000001",
+                "RelayHost": "relay.example.org",
+                "RelayCertificate": f"arn:aws:acm:us-east-1:{cloud.account}:certificate/relay",
+            },
+        )
+    with step("a float for the escrow"):
+        market.key("gas").pay(market.rpc, market.wallet("escrow"), FLOAT, GIFT)
+    with step("a relay, the front and a node"):
+        market.start_relay(cloud)
+        market.start_front(cloud)
+        market.start_node()
+    with step("a scene"):
+        scene = market.scene()
+    with step("quote, payment, lease, render, verification, download, payout"):
+        frame = paid_and_rendered(place, cloud, market, scene)
+    with step("what else is asked of the hub"):
+        around(market)
+    with step("an unreported payment found, cancelled and refunded, while the node is busy"):
+        busy = keep_busy(place, market, scene)
+        refunded(place, cloud, market, scene)
+    with step("a job given up over HTTP, leased again, handed in over HTTP and paid"):
+        by_hand(place, cloud, market, frame, busy)
+    with step("the relay ends in order"):
+        relay_ends(place, market)
+    with step("each role grants what its function used, and nothing else"):
+        compare(cloud)
+
+
+def main(programs: Path, zips: Path) -> int:
+    place = Place(programs)
+    ports = free_ports()
+    market, cloud = Market(place, ports), Cloud(place, next(ports))
+    try:
+        run(place, cloud, market, zips)
+    except Exception as failed:
+        for name in ("relay", "node"):
+            print(f"--- {name}\n{place.log(name)[-4000:]}", file=sys.stderr)
+        print(f"--- functions\n{cloud.logs()}", file=sys.stderr)
+        if not isinstance(failed, Failed):
+            raise
+        print(f"deploy: {failed}", file=sys.stderr)
+        return 1
+    finally:
+        place.close()
+    print("deploy: everything holds")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2])))

@@ -1,0 +1,64 @@
+"""Stands in for the distribution `Front` of the template: one address for sockets and for the gateway,
+by the same paths. One request a connection.
+
+    python front.py PORT RELAY_PORT GATEWAY_PORT API_ID
+"""
+
+import asyncio
+import sys
+
+HEAD_MAX = 64 * 1024
+SOCKETS = ("/ws", "/hub/ws")
+HUB = "/hub"
+HUB_KEEPS = "/hub/health"
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def main(port: int, relay: int, gateway: int, api: str) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await pass_on((reader, writer), relay, gateway, f"/_aws/execute-api/{api}/$default")
+        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
+            pass  # One of the two went away, or it was no HTTP.
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", port, limit=HEAD_MAX)
+    print("the front serves", flush=True)
+    await server.serve_forever()
+
+
+async def pass_on(viewer: Streams, relay: int, gateway: int, api: str) -> None:
+    head = (await viewer[0].readuntil(b"\r\n\r\n")).decode("latin-1")
+    request, *headers = head.rstrip("\r\n").split("\r\n")
+    method, target, version = request.split(" ")
+    path = target.split("?")[0]
+    if path in SOCKETS:
+        origin = relay
+    else:
+        origin = gateway
+        if path.startswith(f"{HUB}/") and path != HUB_KEEPS:
+            target = target.removeprefix(HUB)
+        target = api + target
+        headers = [line for line in headers if not line.lower().startswith("connection:")]
+        headers.append("Connection: close")
+    upstream = await asyncio.open_connection("127.0.0.1", origin)
+    head = "\r\n".join([f"{method} {target} {version}", *headers, "", ""])
+    upstream[1].write(head.encode("latin-1"))
+    sending = asyncio.create_task(copy(viewer[0], upstream[1]))
+    try:
+        await copy(upstream[0], viewer[1])
+    finally:
+        sending.cancel()
+        upstream[1].close()
+
+
+async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(HEAD_MAX):
+        writer.write(data)
+        await writer.drain()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*(int(port) for port in sys.argv[1:4]), sys.argv[4]))
