@@ -70,6 +70,8 @@ def run(place: Place, cloud: Cloud, market: Market, zips: Path) -> None:
         by_hand(place, cloud, market, frame, busy)
     with step("the relay ends in order"):
         relay_ends(place, market)
+    with step("no message was given up"):
+        cloud.refuse_dead_letters()
     with step("each role grants what its function used, and nothing else"):
         compare(cloud)
 

@@ -123,6 +123,15 @@ class Cloud:
             if not call["allowed"]:
                 raise Failed(f"{call['who']} may not {call['action']} on {call['resource']}")
 
+    def refuse_dead_letters(self) -> None:
+        """A message that was given up tells of a fault that no journey asked for."""
+        sqs = self.client("sqs")
+        for name, url in self.resources.items():
+            if name.endswith("Dead"):
+                said = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
+                if said["Attributes"]["ApproximateNumberOfMessages"] != "0":
+                    raise Failed(f"{name} holds {sqs.receive_message(QueueUrl=url)['Messages']}")
+
     def role(self, arn: str) -> dict[str, str]:
         """Credentials of a role, as a process finds them in its environment."""
         role = self.client("sts").assume_role(RoleArn=arn, RoleSessionName="deploy-test")

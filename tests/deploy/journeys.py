@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from cloud import Cloud
-from market import Market
+from market import HEIGHT, WIDTH, Market
 from place import Failed, Place
 
 # More samples than a node renders while the rest of a journey happens.
 LONG = ("--samples", "65536")
 SHORT = ("--samples", "4")
-SETTINGS = {"resolution": {"width": 96, "height": 54}, "samples": 4}
+SETTINGS = {"resolution": {"width": WIDTH, "height": HEIGHT}, "samples": 4}
 STRAY = 3_000_000
 PNG = b"\x89PNG\r\n\x1a\n"
 

@@ -15,6 +15,8 @@ from urllib3 import encode_multipart_formdata
 from wallet import Wallet, ask_chain
 
 SLOT_MS = "50"
+# Large enough that no machine ends a render of many samples during a journey.
+WIDTH, HEIGHT = 960, 540
 SOL = 1_000_000_000
 GAS_SOL, PURSE_SOL = "10", "1"
 FLOAT = SOL
@@ -127,8 +129,8 @@ class Market:
         """Quotes, pays, waits and downloads, as a program under that name."""
         file, out = str(self.place.path(f"{client}.json")), str(self.place.path(f"{name}-frames"))
         line = [self.place.program("framefair"), "--json", "render", scene, "--wallet", file]
-        line += ["--hub", self.hub, "--rpc", self.rpc, "--yes", "--out", out, "--timeout", "120"]
-        self.place.begin(name, [*line, "--size", "96x54", *more])
+        line += ["--hub", self.hub, "--rpc", self.rpc, "--yes", "--out", out, "--timeout", "300"]
+        self.place.begin(name, [*line, "--size", f"{WIDTH}x{HEIGHT}", *more])
 
     def ask(self, verb: str, path: str, body: Any = None, form: Any = None) -> tuple[int, Any]:
         """A request through the front, and the status and document that come back."""
