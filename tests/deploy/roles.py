@@ -12,6 +12,8 @@ from plain import RELAY_ROLE
 Grant = tuple[str, str, str]
 """Role, action, resource; the last two as a policy spells them."""
 
+PUSHED = "for providers with an endpoint of their own, of whom no journey here has one"
+
 # Granted for what a run in which nothing goes wrong does not show. Each with what it is for.
 FAULTS_ONLY: dict[Grant, str] = {
     ("MarketProviderComplete", "s3:ListBucket", "Data"): "S3 asks for it to say that an object is not there",
@@ -29,6 +31,12 @@ FAULTS_ONLY: dict[Grant, str] = {
     (RELAY_ROLE, "sqs:SendMessage", "dispatch"): "a node gave its task back, or is gone",
     (RELAY_ROLE, "sqs:SendMessage", "relay-*"): "so it did, and hears that it may go",
     (RELAY_ROLE, "sqs:SendMessage", "payouts"): "the last attempt failed: the client is refunded",
+    ("MarketProviderFailed", "sqs:SendMessage", "push"): PUSHED,
+    ("WorkersDispatch", "sqs:SendMessage", "push"): PUSHED,
+    ("WorkersSweeper", "sqs:SendMessage", "push"): PUSHED,
+    (RELAY_ROLE, "sqs:SendMessage", "push"): PUSHED,
+    (RELAY_ROLE, "sqs:DeleteMessage", "push"): PUSHED,
+    (RELAY_ROLE, "sqs:ChangeMessageVisibility", "push"): PUSHED,
 }
 
 
