@@ -40,6 +40,21 @@ pub struct Machine {
     pub denoiser: bool,
 }
 
+impl Machine {
+    /// A line for its owner.
+    pub fn summary(&self) -> String {
+        let (major, minor, patch) = self.blender.version;
+        let engines: Vec<_> = self.engines.iter().map(|engine| engine.word()).collect();
+        format!(
+            "Blender {major}.{minor}.{patch}, {} on {}, {} cores, reads {}",
+            engines.join(" and "),
+            self.device.word(),
+            self.cores,
+            self.formats.join(" "),
+        )
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Blender {
     pub path: PathBuf,

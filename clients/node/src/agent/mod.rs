@@ -73,7 +73,7 @@ pub async fn run(
     news: impl Fn(News) + Send + Sync + 'static,
 ) -> Result<(), AgentError> {
     let machine = machine::detect(&config.machine).await?.remove(0);
-    news(News::Machine(describe(&machine)));
+    news(News::Machine(machine.summary()));
     std::fs::create_dir_all(&config.work)
         .and_then(|()| folder::tidy(&config.work))
         .map_err(|cause| AgentError::Work { path: config.work.clone(), cause })?;
@@ -123,16 +123,4 @@ async fn registered(
             return Ok(None);
         }
     }
-}
-
-fn describe(machine: &Machine) -> String {
-    let (major, minor, patch) = machine.blender.version;
-    let engines: Vec<_> = machine.engines.iter().map(|engine| engine.word()).collect();
-    format!(
-        "Blender {major}.{minor}.{patch}, {} on {}, {} cores, reads {}",
-        engines.join(" and "),
-        machine.device.word(),
-        machine.cores,
-        machine.formats.join(" "),
-    )
 }
