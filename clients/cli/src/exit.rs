@@ -24,6 +24,8 @@ pub(crate) enum Exit {
     Refused = 7,
     /// A file on this machine could not be read or written, or what arrived was not a result.
     Files = 8,
+    /// `framefair doctor` found something broken.
+    Broken = 9,
     /// Ctrl-C, as shells count it: 128 and the signal's number.
     Interrupted = 130,
 }
@@ -40,6 +42,7 @@ Exit codes:
     6  the scene cannot be rendered
     7  the hub refused the request, for example because no provider fits
     8  a file here could not be read or written, or the result was unusable
+    9  `framefair doctor` found something broken
   130  interrupted; the same command again goes on where it stopped";
 
 impl Exit {
@@ -53,16 +56,19 @@ impl Exit {
 pub(crate) struct Failure {
     pub(crate) exit: Exit,
     what: String,
-    why: String,
+    why: Box<str>,
     hint: String,
     /// Further members of the JSON document, such as the job's id.
-    members: Vec<(&'static str, String)>,
+    members: Vec<(&'static str, Value)>,
+    /// What a person is shown on stdout all the same.
+    shown: Box<str>,
 }
 
 impl Failure {
     pub(crate) fn new(exit: Exit, what: impl Into<String>, why: impl fmt::Display) -> Failure {
-        let why = plain(&why.to_string(), WHY_MAX);
-        Failure { exit, what: what.into(), why, hint: String::new(), members: Vec::new() }
+        let why = plain(&why.to_string(), WHY_MAX).into();
+        let (hint, members, shown) = (String::new(), Vec::new(), Box::default());
+        Failure { exit, what: what.into(), why, hint, members, shown }
     }
 
     /// Adds what the reader can do now.
@@ -72,9 +78,34 @@ impl Failure {
     }
 
     /// Adds a member to the JSON document.
-    pub(crate) fn member(mut self, name: &'static str, value: impl fmt::Display) -> Failure {
-        self.members.push((name, value.to_string()));
+    pub(crate) fn member(self, name: &'static str, value: impl fmt::Display) -> Failure {
+        self.value(name, Value::String(value.to_string()))
+    }
+
+    /// Adds a member that is no text.
+    pub(crate) fn value(mut self, name: &'static str, value: Value) -> Failure {
+        self.members.push((name, value));
         self
+    }
+
+    /// Adds what belongs on stdout although not all went well.
+    pub(crate) fn showing(mut self, shown: impl Into<String>) -> Failure {
+        self.shown = shown.into().into();
+        self
+    }
+
+    pub(crate) fn shown(&self) -> &str {
+        &self.shown
+    }
+
+    /// What went wrong and why, without what to do.
+    pub(crate) fn first_line(&self) -> String {
+        let Failure { what, why, .. } = self;
+        if why.is_empty() { what.clone() } else { format!("{what}: {why}") }
+    }
+
+    pub(crate) fn what_to_do(&self) -> &str {
+        &self.hint
     }
 
     pub(crate) fn to_json(&self) -> Value {
@@ -86,7 +117,7 @@ impl Failure {
             "hint": self.hint,
         });
         for (name, value) in &self.members {
-            document[*name] = Value::String(value.clone());
+            document[*name] = value.clone();
         }
         document
     }
@@ -94,10 +125,7 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "error: {}", self.what)?;
-        if !self.why.is_empty() {
-            write!(f, ": {}", self.why)?;
-        }
+        write!(f, "error: {}", self.first_line())?;
         if self.hint.is_empty() { Ok(()) } else { write!(f, "\n  {}", self.hint) }
     }
 }
@@ -133,6 +161,7 @@ mod tests {
             Exit::BadScene,
             Exit::Refused,
             Exit::Files,
+            Exit::Broken,
             Exit::Interrupted,
         ];
         for exit in all {

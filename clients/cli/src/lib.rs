@@ -3,8 +3,11 @@
 
 mod args;
 mod clock;
+mod doctor;
 mod exit;
+mod follow;
 mod hub;
+mod jobs;
 mod key;
 mod node;
 mod place;
@@ -16,8 +19,10 @@ mod result;
 mod screen;
 mod settings;
 mod status;
+mod table;
 mod up;
 mod wallet;
+mod watch;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -72,11 +77,14 @@ async fn perform(cli: &Cli) -> Result<Report, Failure> {
     let work = async {
         match &cli.command {
             Command::Render(args) => render::run(args, &screen).await,
+            Command::Jobs(args) => jobs::run(args).await,
+            Command::Watch(args) => watch::run(args, &screen).await,
             Command::Status(args) => status::status(args).await,
             Command::Providers(args) => providers::run(args).await,
             Command::Cancel(args) => status::cancel(args).await,
             Command::Wallet(command) => wallet::run(command).await,
             Command::Node(Node::Run(args)) => node::run(args, &screen).await,
+            Command::Doctor(args) => doctor::run(args).await,
             Command::Up(args) => match up::run(args)? {},
         }
     };
@@ -94,6 +102,7 @@ fn interrupted(command: &Command) -> Failure {
     match command {
         Command::Render(_) => failure
             .hint("The same command again goes on where this one stopped, and does not pay twice."),
+        Command::Watch(_) => failure.hint("The job goes on without us."),
         _ => failure,
     }
 }
@@ -102,6 +111,9 @@ fn fail(failure: &Failure, json: bool) -> ExitCode {
     if json {
         say(&failure.to_json().to_string());
     } else {
+        if !failure.shown().is_empty() {
+            say(failure.shown());
+        }
         // Nobody is left to tell when stderr is gone.
         let _ = writeln!(std::io::stderr().lock(), "{failure}");
     }

@@ -45,7 +45,7 @@ pub(crate) async fn run(args: &NodeRun, screen: &Screen) -> Result<Report, Failu
     };
     let stop = CancellationToken::new();
     tokio::spawn(cancel_on_signal(stop.clone()));
-    let screen = *screen;
+    let screen = screen.clone();
     agent::run(config, stop, move |news| tell(&screen, news)).await.map_err(failure)?;
     Ok(Report::new("stopped", &json!({ "ok": true })))
 }

@@ -89,6 +89,11 @@ impl RpcUrl {
     pub(crate) fn is_loopback(&self) -> bool {
         is_loopback(&self.0)
     }
+
+    /// The address without path and query, which may hold a key.
+    pub(crate) fn host(&self) -> String {
+        self.0.origin().ascii_serialization()
+    }
 }
 
 impl FromStr for RpcUrl {

@@ -10,6 +10,7 @@ use crate::exit::{Failure, plain};
 use crate::hub::Hub;
 use crate::hub::said::{Pricing, Provider};
 use crate::screen::Report;
+use crate::table::columns;
 
 /// What the price column is for: one frame of a scene of 10 MiB.
 const SAMPLE: Size = Size { bytes: 10 << 20, frames: 1 };
@@ -43,18 +44,7 @@ pub(crate) async fn run(args: &Providers) -> Result<Report, Failure> {
 }
 
 fn table(providers: &[Provider]) -> String {
-    let mut rows = vec![HEADS.map(str::to_owned)];
-    rows.extend(providers.iter().map(row));
-    let widths: [usize; 9] =
-        std::array::from_fn(|at| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0));
-    let mut text = String::new();
-    for row in &rows {
-        let cells: Vec<String> =
-            row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        text.push_str(cells.join("  ").trim_end());
-        text.push('\n');
-    }
-    text
+    columns(HEADS, providers.iter().map(row).collect())
 }
 
 fn row(provider: &Provider) -> [String; 9] {

@@ -26,6 +26,11 @@ const HEIGHTS_MAX: u64 = 300;
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// The cluster of Solana's own money; there are no airdrops, and hints must not promise them.
 const MAINNET_GENESIS: &str = "5eykt4UsFv8P8NJdTREpY1vzqKqZKvdpKuc147dw2N9d";
+const CLUSTERS: [(&str, &str); 3] = [
+    (MAINNET_GENESIS, "mainnet"),
+    ("EtWTRABZaYq6iMfeYKouRu166VU2xqa1wcaWoxPkrZBG", "devnet"),
+    ("4uhcVJyU9pJkvQyS88uRDiswHXSCkY3zQawwpjk2NsNY", "testnet"),
+];
 const HISTORY_MAX: usize = 1_000;
 
 /// A connection to the chain.
@@ -78,6 +83,16 @@ impl Purse {
     /// Whether play money can be had here.
     pub(crate) fn is_test_chain(&self) -> bool {
         self.is_local && self.chain.genesis_hash() != MAINNET_GENESIS
+    }
+
+    pub(crate) fn genesis(&self) -> &str {
+        self.chain.genesis_hash()
+    }
+
+    /// The name of a public cluster.
+    pub(crate) fn cluster(&self) -> Option<&'static str> {
+        let genesis = self.genesis();
+        CLUSTERS.iter().find(|(hash, _)| *hash == genesis).map(|(_, name)| *name)
     }
 
     pub(crate) async fn balance(&self, wallet: &Wallet) -> Result<Lamports, Failure> {

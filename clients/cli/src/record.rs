@@ -11,6 +11,7 @@ use framefair_domain::wallet::{TxSignature, Wallet};
 use serde::{Deserialize, Serialize};
 
 use crate::exit::{Exit, Failure};
+use crate::hub::Hub;
 use crate::hub::said::JobStatus;
 use crate::settings::{Frames, Settings};
 
@@ -73,6 +74,9 @@ pub(crate) struct Record {
     pub(crate) access_token: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) payment: Option<Attempt>,
+    /// The jobs that one command ordered at once, this one included.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub(crate) together: Vec<JobId>,
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub(crate) files: Vec<PathBuf>,
 }
@@ -134,6 +138,22 @@ impl Record {
     pub(crate) fn is_open(&self) -> bool {
         matches!(self.stage, Stage::Paying | Stage::Paid)
     }
+
+    /// Whether all frames were received and still lie where they were put.
+    pub(crate) fn is_here(&self) -> bool {
+        self.stage == Stage::Done
+            && !self.files.is_empty()
+            && self.files.iter().all(|file| file.is_file())
+    }
+
+    /// The token, for the hub that gave it and for no other.
+    pub(crate) fn token_for(&self, hub: &Hub) -> Option<&str> {
+        self.access_token.as_deref().filter(|_| self.hub == hub.url.to_string())
+    }
+
+    pub(crate) fn files_text(&self) -> Vec<String> {
+        self.files.iter().map(|file| file.display().to_string()).collect()
+    }
 }
 
 /// The records of one `--out` folder.
@@ -179,15 +199,26 @@ impl Records {
 
     /// The newest unfinished record that `wanted` picks.
     pub(crate) fn find_open(&self, wanted: impl Fn(&Record) -> bool) -> Option<Record> {
-        let files = fs::read_dir(&self.folder).ok()?.take(RECORDS_MAX).filter_map(Result::ok);
-        let named = files
-            .map(|file| file.path())
-            .filter(|path| path.extension().is_some_and(|e| e == "json"));
+        self.all().into_iter().find(|record| record.is_open() && wanted(record))
+    }
+
+    /// The newest record that `wanted` picks, if its frames are here and it was ordered together
+    /// with a job that is unfinished: the command that ordered both was stopped between them.
+    pub(crate) fn find_half_done(&self, wanted: impl Fn(&Record) -> bool) -> Option<Record> {
+        let record = self.all().into_iter().find(|record| wanted(record))?;
+        let mut others = record.together.iter().filter_map(|job| self.load(*job));
+        (record.is_here() && others.any(|other| other.is_open())).then_some(record)
+    }
+
+    /// Every record, the newest first. What cannot be read is none.
+    pub(crate) fn all(&self) -> Vec<Record> {
+        let Ok(files) = fs::read_dir(&self.folder) else { return Vec::new() };
+        let files = files.take(RECORDS_MAX).filter_map(Result::ok).map(|file| file.path());
+        let named = files.filter(|path| path.extension().is_some_and(|e| e == "json"));
+        let mut records: Vec<Record> = named.filter_map(|path| read(&path)).collect();
         // Job ids sort by birth.
-        named
-            .filter_map(|path| read(&path))
-            .filter(|r| r.is_open() && wanted(r))
-            .max_by_key(|r| r.job)
+        records.sort_by_key(|record| std::cmp::Reverse(record.job));
+        records
     }
 
     fn path(&self, job: JobId) -> PathBuf {

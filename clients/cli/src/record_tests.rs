@@ -24,6 +24,7 @@ fn record(stage: Stage, signed: bool) -> Record {
             slot: 9,
             last_valid_block_height: 150,
         }),
+        together: Vec::new(),
         files: Vec::new(),
     }
 }
@@ -153,4 +154,42 @@ fn a_folder_that_cannot_be_written_is_said_before_anything_is_paid() {
     fs::write(folder.path().join(FOLDER), "in the way").unwrap();
     let refused = Records::of(folder.path()).prepare().unwrap_err();
     assert_eq!(refused.exit, Exit::Files);
+}
+
+#[test]
+fn what_is_done_counts_as_done_only_while_its_companions_are_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let records = Records::of(folder.path());
+    records.prepare().unwrap();
+    let frame = folder.path().join("scene_0001.png");
+    fs::write(&frame, "a picture").unwrap();
+    let mut other = Record {
+        job: "0195a2c4-7d3e-7a10-9c1b-2f4be3a1c002".parse().unwrap(),
+        scene_sha256: "cd".repeat(32),
+        ..record(Stage::Paid, true)
+    };
+    let done = record(Stage::Done, true);
+    let done = Record { together: vec![done.job, other.job], files: vec![frame.clone()], ..done };
+    records.save(&done).unwrap();
+    records.save(&other).unwrap();
+    let same = |r: &Record| r.scene_sha256 == done.scene_sha256;
+    assert_eq!(records.find_half_done(same).map(|r| r.job), Some(done.job));
+    other.stage = Stage::Done;
+    records.save(&other).unwrap();
+    assert_eq!(records.find_half_done(same), None, "both are done: the command starts anew");
+    other.stage = Stage::Paid;
+    records.save(&other).unwrap();
+    fs::remove_file(&frame).unwrap();
+    assert_eq!(records.find_half_done(same), None, "its frame is gone");
+}
+
+#[test]
+fn a_token_is_shown_to_the_hub_that_gave_it_alone() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let hub = |url: &str| Hub::new(url.parse().unwrap()).unwrap();
+    let private = Record { access_token: Some("secret".to_owned()), ..record(Stage::Paid, true) };
+    assert_eq!(private.token_for(&hub("http://127.0.0.1:8000/")), Some("secret"));
+    for other in ["http://127.0.0.1:8001", "http://127.0.0.1:8000/hub", "http://hub.example.org"] {
+        assert_eq!(private.token_for(&hub(other)), None, "{other}");
+    }
 }

@@ -2,13 +2,19 @@
 //! lines with `--json`; all on stderr. stdout belongs to the one report at the end.
 
 use std::io::{IsTerminal, Write};
+use std::sync::Arc;
 use std::time::Duration;
 
+use framefair_domain::id::JobId;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::exit::plain;
 use crate::hub::said::{Job, Progress};
+
+/// Characters of a scene's name beside its bars.
+const LABEL_MAX: usize = 40;
 
 /// What a command ends with when it went well.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,9 +39,13 @@ enum Mode {
     Lines,
 }
 
-#[derive(Clone, Copy, Debug)]
+/// Clones draw on the same terminal, below each other.
+#[derive(Clone, Debug)]
 pub(crate) struct Screen {
     mode: Mode,
+    bars: MultiProgress,
+    /// The scene that is spoken of, where there are several.
+    label: Option<Arc<str>>,
 }
 
 impl Screen {
@@ -45,16 +55,25 @@ impl Screen {
             (false, true) => Mode::Bars,
             (false, false) => Mode::Lines,
         };
-        Screen { mode }
+        let target = match mode {
+            Mode::Bars => ProgressDrawTarget::stderr_with_hz(10),
+            Mode::Json | Mode::Lines => ProgressDrawTarget::hidden(),
+        };
+        Screen { mode, bars: MultiProgress::with_draw_target(target), label: None }
+    }
+
+    /// The same screen for one scene of several: all that is shown bears its name.
+    pub(crate) fn labelled(&self, name: &str) -> Screen {
+        Screen { label: Some(plain(name, LABEL_MAX).into()), ..self.clone() }
     }
 
     /// A sentence for a person, an event for a program.
     pub(crate) fn tell(&self, event: &str, human: &str, mut json: Value) {
         if self.mode == Mode::Json {
             json["event"] = json!(event);
-            line(&json.to_string());
+            self.event(json);
         } else {
-            line(human);
+            self.line(human);
         }
     }
 
@@ -65,51 +84,60 @@ impl Screen {
 
     /// A bar that counts bytes up to `total`.
     pub(crate) fn bytes(&self, what: &'static str, total: Option<u64>) -> Bytes {
-        let bar = self.bar();
         let template = if total.is_some() {
             "{prefix:>10} [{bar:30}] {bytes}/{total_bytes} {binary_bytes_per_sec} {eta}"
         } else {
             "{prefix:>10} {spinner} {bytes} {binary_bytes_per_sec}"
         };
-        // The style first: a length alone would be drawn at once, in the default one.
-        bar.set_style(style(template));
-        bar.set_prefix(what);
-        bar.set_length(total.unwrap_or(0));
+        let bar = self.bar(total.unwrap_or(0), template, what);
         if self.mode == Mode::Lines {
-            line(&format!("{what}..."));
+            self.line(&format!("{what}..."));
         }
-        Bytes { bar, what, total, mode: self.mode, told: None }
+        Bytes { screen: self.clone(), bar, what, total, told: None }
     }
 
-    /// Bars for the frames of a job.
-    pub(crate) fn frames(&self, total: u64) -> Frames {
-        let bars = MultiProgress::with_draw_target(self.target());
-        let frames = bars.add(ProgressBar::new(total));
-        frames.set_style(style("{prefix:>10} [{bar:30}] {pos}/{len} {msg} {elapsed}"));
-        frames.set_prefix("frames");
-        let samples = bars.add(ProgressBar::new(0));
-        samples.set_style(style("{prefix:>10} [{bar:30}] {msg}"));
+    /// Bars for the frames of a job; `total` is 0 where it is not known yet.
+    pub(crate) fn frames(&self, job: JobId, total: u64) -> Frames {
+        let frames =
+            self.bar(total, "{prefix:>10} [{bar:30}] {pos}/{len} {msg} {elapsed}", "frames");
+        let samples = self.bar(0, "{prefix:>10} [{bar:30}] {msg}", "frame");
         if self.mode == Mode::Bars {
             frames.enable_steady_tick(Duration::from_millis(500));
         }
-        Frames { bars, frames, samples, mode: self.mode, told: None }
+        Frames { screen: self.clone(), job, frames, samples, told: None }
     }
 
-    fn target(&self) -> ProgressDrawTarget {
-        match self.mode {
-            Mode::Bars => ProgressDrawTarget::stderr_with_hz(10),
-            Mode::Json | Mode::Lines => ProgressDrawTarget::hidden(),
+    /// It is drawn when it looks as it shall, and not before.
+    fn bar(&self, length: u64, template: &str, what: &str) -> ProgressBar {
+        let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::hidden());
+        bar.set_style(style(template));
+        bar.set_prefix(self.prefix(what));
+        self.bars.add(bar)
+    }
+
+    fn prefix(&self, what: &str) -> String {
+        match &self.label {
+            Some(label) => format!("{label} {what}"),
+            None => what.to_owned(),
         }
     }
 
-    fn bar(&self) -> ProgressBar {
-        ProgressBar::with_draw_target(None, self.target())
+    /// A line above the bars. Nobody is left to tell when stderr is gone, so that error is dropped.
+    fn line(&self, text: &str) {
+        let text = match &self.label {
+            Some(label) => &format!("{label}: {text}"),
+            None => text,
+        };
+        let write = || drop(writeln!(std::io::stderr().lock(), "{text}"));
+        if self.mode == Mode::Bars { self.bars.suspend(write) } else { write() }
     }
-}
 
-/// Nobody is left to tell when stderr is gone, so that error is dropped.
-fn line(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    fn event(&self, mut event: Value) {
+        if let Some(label) = &self.label {
+            event["scene"] = json!(label.as_ref());
+        }
+        drop(writeln!(std::io::stderr().lock(), "{event}"));
+    }
 }
 
 fn style(template: &str) -> ProgressStyle {
@@ -121,10 +149,10 @@ fn style(template: &str) -> ProgressStyle {
 /// Bytes on the move.
 #[derive(Debug)]
 pub(crate) struct Bytes {
+    screen: Screen,
     bar: ProgressBar,
     what: &'static str,
     total: Option<u64>,
-    mode: Mode,
     /// The last tenth that a program was told of.
     told: Option<u64>,
 }
@@ -133,25 +161,37 @@ impl Bytes {
     pub(crate) fn at(&mut self, bytes: u64) {
         self.bar.set_position(bytes);
         let tenth = self.total.map(|total| bytes.saturating_mul(10) / total.max(1));
-        if self.mode == Mode::Json && tenth.is_some() && tenth != self.told {
+        if self.screen.mode == Mode::Json && tenth.is_some() && tenth != self.told {
             self.told = tenth;
-            line(&json!({ "event": self.what, "bytes": bytes, "total": self.total }).to_string());
+            self.screen.event(json!({ "event": self.what, "bytes": bytes, "total": self.total }));
         }
     }
+}
 
-    pub(crate) fn end(self) {
+impl Drop for Bytes {
+    fn drop(&mut self) {
         self.bar.finish_and_clear();
+        self.screen.bars.remove(&self.bar);
     }
 }
 
 /// Frames in the making.
 #[derive(Debug)]
 pub(crate) struct Frames {
-    bars: MultiProgress,
+    screen: Screen,
+    job: JobId,
     frames: ProgressBar,
     samples: ProgressBar,
-    mode: Mode,
     told: Option<(String, Option<Progress>)>,
+}
+
+impl Drop for Frames {
+    fn drop(&mut self) {
+        for bar in [&self.samples, &self.frames] {
+            bar.finish_and_clear();
+            self.screen.bars.remove(bar);
+        }
+    }
 }
 
 impl Frames {
@@ -165,29 +205,16 @@ impl Frames {
         if let Some(progress) = job.progress {
             self.draw(&progress);
         }
-        match self.mode {
+        match self.screen.mode {
             Mode::Json => {
-                line(&json!({ "event": "status", "status": now.0, "progress": now.1 }).to_string());
+                let (status, progress) = (&now.0, now.1);
+                let event = json!({ "event": "status", "job": self.job, "status": status, "progress": progress });
+                self.screen.event(event);
             }
-            Mode::Lines if self.is_news(&now) => line(&words(&now.0, now.1)),
+            Mode::Lines if self.is_news(&now) => self.screen.line(&words(&now.0, now.1)),
             Mode::Lines | Mode::Bars => {}
         }
         self.told = Some(now);
-    }
-
-    /// A line above the bars, for what happens beside the job.
-    pub(crate) fn note(&self, text: &str) {
-        match self.mode {
-            Mode::Json => line(&json!({ "event": "note", "text": text }).to_string()),
-            Mode::Lines => line(text),
-            // A terminal that is gone shows nothing.
-            Mode::Bars => drop(self.bars.println(text)),
-        }
-    }
-
-    pub(crate) fn end(self) {
-        self.samples.finish_and_clear();
-        self.frames.finish_and_clear();
     }
 
     fn draw(&self, progress: &Progress) {
@@ -201,7 +228,7 @@ impl Frames {
             self.samples.set_message(format!("sample {sample}/{samples}"));
         }
         if let Some(frame) = progress.frame {
-            self.samples.set_prefix(format!("frame {frame}"));
+            self.samples.set_prefix(self.screen.prefix(&format!("frame {frame}")));
         }
     }
 

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use crate::args::{Cancel, Status};
 use crate::clock;
 use crate::exit::{Exit, Failure, plain};
+use crate::follow::NOT_THERE;
 use crate::hub::said::Job;
 use crate::hub::{Hub, HubError, signature_text};
 use crate::key;
@@ -27,7 +28,7 @@ struct Document<'a> {
 pub(crate) async fn status(args: &Status) -> Result<Report, Failure> {
     let hub = Hub::new(args.hub.hub.clone())?;
     let here = Records::of(&args.out).load(args.job);
-    let token = here.as_ref().and_then(|record| record.access_token.as_deref());
+    let token = here.as_ref().and_then(|record| record.token_for(&hub));
     let (job, raw) =
         hub.job(args.job, token).await.map_err(|error| failure(&error, &hub, args.job))?;
     // The token opens the job to whoever has it: it stays in its file.
@@ -62,9 +63,7 @@ fn human(job: &Job, here: Option<&Record>) -> String {
 fn failure(error: &HubError, hub: &Hub, job: JobId) -> Failure {
     let failure = error.failure("the job could not be looked up", &hub.url).member("job", job);
     match error.status() {
-        Some(404) => {
-            failure.hint("Check the id and --hub; jobs that were never paid vanish after a while.")
-        }
+        Some(404) => failure.hint(NOT_THERE),
         _ => failure,
     }
 }

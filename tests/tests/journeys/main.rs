@@ -1,6 +1,7 @@
 //! Whole stories with the real programs, a real chain, real Blender and its sandbox. Each has a hub, a data folder and
 //! ports of its own, and ends with an audit that balances while the hub runs and after it has stopped.
 
+mod client;
 mod crashes;
 mod fakes;
 mod faults;

@@ -77,7 +77,7 @@ impl Answer {
     }
 }
 
-/// A `framefair render` under way.
+/// A `framefair render` or `watch` under way.
 pub(crate) struct Rendering {
     process: Process,
     out: PathBuf,
@@ -256,11 +256,26 @@ impl Place {
         (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
     }
 
+    /// Starts a command that takes its time, with `--json`.
+    pub(crate) fn begin(&self, what: &str, line: &[&str]) -> Rendering {
+        let mut command = self.command("framefair");
+        command.arg("--json").args(line);
+        self.rendering(what, command)
+    }
+
+    fn rendering(&self, what: &str, mut command: Command) -> Rendering {
+        let out = self.path(&format!("{what}.out"));
+        let log = self.path(&format!("{what}-render.log"));
+        for old in [&out, &log] {
+            let _ = std::fs::remove_file(old);
+        }
+        let process = Process::start(what, &mut command, log, Some(&out));
+        Rendering { process, out }
+    }
+
     /// Renders for the client's wallet, which it fills first. `more` may set samples.
     pub(crate) fn begin_render(&self, client: &str, scene: &Path, more: &[&str]) -> Rendering {
         let wallet = self.wallet(client);
-        let out = self.path(&format!("{client}.out"));
-        let _ = std::fs::remove_file(&out);
         let mut render = self.command("framefair");
         render.args(["--json", "render"]).arg(scene).arg("--wallet").arg(wallet);
         render.args(["--hub", &self.hub_url(), "--rpc", &self.rpc_url(), "--yes"]);
@@ -270,10 +285,7 @@ impl Place {
             render.args(["--samples", "4"]);
         }
         render.args(more);
-        let log = self.path(&format!("{client}-render.log"));
-        let _ = std::fs::remove_file(&log);
-        let process = Process::start(client, &mut render, log, Some(&out));
-        Rendering { process, out }
+        self.rendering(client, render)
     }
 
     pub(crate) fn render(&self, client: &str, scene: &Path, more: &[&str]) -> Answer {

@@ -1,6 +1,7 @@
 //! Talks to a hub: one function per route of the market's contract that a client needs. Knows HTTP
 //! and the envelope; decides nothing about money, and shows nothing.
 
+pub(crate) mod health;
 pub(crate) mod said;
 mod upload;
 
@@ -8,7 +9,8 @@ use std::time::Duration;
 
 use framefair_domain::id::{JobId, ProviderId};
 use framefair_domain::wallet::{TxSignature, Wallet};
-use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
+use reqwest::header::{IF_RANGE, RANGE};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
@@ -169,16 +171,34 @@ impl Hub {
         data(self.asking.post(url).json(&body)).await
     }
 
-    /// Opens the result; its body is then read piece by piece.
+    /// Where the result of a job is, for whoever may have it.
+    pub(crate) fn result_url(&self, job: JobId) -> Url {
+        self.url.route(&["render", &job.to_string(), "result"])
+    }
+
+    /// Opens the result; its body is then read piece by piece. `from` asks for what follows after so
+    /// many bytes of the file with that entity tag; whether the answer is that, its head says.
     pub(crate) async fn result(
         &self,
         job: JobId,
         token: Option<&str>,
+        from: Option<(u64, &str)>,
     ) -> Result<Response, HubError> {
-        let request = self.moving.get(self.url.route(&["render", &job.to_string(), "result"]));
+        let url = self.result_url(job);
+        let mut request = self.moving.get(url.clone());
+        if let Some((bytes, etag)) = from {
+            request = request.header(RANGE, format!("bytes={bytes}-")).header(IF_RANGE, etag);
+        }
         let sent = tokio::time::timeout(ANSWER_MAX, bearer(request, token).send()).await;
         let response = sent.map_err(|_| silent(ANSWER_MAX))?.map_err(unreachable)?;
-        if response.status().is_success() { Ok(response) } else { Err(refusal(response).await) }
+        match response.status() {
+            status if status.is_success() => Ok(response),
+            // The store's refusal, not the hub's: the next question gets a new link.
+            StatusCode::FORBIDDEN if *response.url() != url => {
+                Err(HubError::Unreachable("the link to the result had expired".to_owned()))
+            }
+            _ => Err(refusal(response).await),
+        }
     }
 
     /// Sends a scene and reads the offer; see [`Order`].

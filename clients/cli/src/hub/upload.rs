@@ -36,6 +36,8 @@ pub(crate) struct Order<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) provider: Option<ProviderId>,
     pub(crate) max_price: Option<Lamports>,
+    /// Only who has the offer's token shall see the job.
+    pub(crate) private: bool,
     /// Makes a repeated order the same order.
     pub(crate) idempotency_key: &'a str,
 }
@@ -75,6 +77,9 @@ pub(super) async fn send(
         form = form.text("providerId", provider.to_string());
     }
     form = form.text("settings", settings);
+    if order.private {
+        form = form.text("private", "true");
+    }
     if let Some(max) = order.max_price {
         form = form.text("maxPrice", max.to_sol());
     }

@@ -56,14 +56,17 @@ async fn provider(hub: &Hub, offer: &Offer) -> Option<(String, String)> {
 }
 
 /// Asks on the terminal. Whoever is not at one has to have said yes before.
-pub(crate) async fn consent(price: Lamports) -> Result<(), Failure> {
+pub(crate) async fn consent(price: Lamports, jobs: usize) -> Result<(), Failure> {
     if !std::io::stdin().is_terminal() {
         return Err(Failure::new(Exit::PriceDeclined, "nobody agreed to the price", "there is no terminal to ask on")
             .hint("Nothing was paid. Add --yes, best together with --max-price, to pay without being asked."));
     }
     let asked = tokio::task::spawn_blocking(move || {
         let mut stderr = std::io::stderr().lock();
-        write!(stderr, "Pay {price}? [y/N] ")?;
+        match jobs {
+            1 => write!(stderr, "Pay {price}? [y/N] ")?,
+            _ => write!(stderr, "Pay {price} for {jobs} jobs? [y/N] ")?,
+        }
         stderr.flush()?;
         drop(stderr);
         let mut answer = String::new();

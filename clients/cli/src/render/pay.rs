@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use framefair_chain::Signer;
+use framefair_domain::money::Lamports;
 use framefair_domain::time::{MINUTE_MS, SECOND_MS, Timestamp};
 use framefair_domain::wallet::TxSignature;
 use serde_json::json;
@@ -24,15 +25,18 @@ const GRACE_MS: i64 = 120 * SECOND_MS;
 const PRESENT_MIN_MS: i64 = MINUTE_MS;
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Refuses a wallet that cannot pay, before anybody is asked and before anything is signed.
+/// Refuses a wallet that cannot make so many payments, before anybody is asked and before anything is
+/// signed.
 pub(crate) async fn afford(
     purse: &Purse,
     signer: &Signer,
-    record: &Record,
+    sum: Lamports,
+    payments: u64,
     wallet_file: &str,
 ) -> Result<(), Failure> {
     let balance = purse.balance(&signer.wallet()).await?;
-    quote::affordable(balance, record.lamports, purse::FEE, purse::RENT_MIN)
+    let fees = Lamports(purse::FEE.0.saturating_mul(payments));
+    quote::affordable(balance, sum, fees, purse::RENT_MIN)
         .map_err(|short| short.failure(&signer.wallet(), wallet_file, purse.is_test_chain()))
 }
 
@@ -143,7 +147,7 @@ async fn present(
 
 /// Whether the hub has the payment already, found by its own watch over the chain.
 async fn is_taken(hub: &Hub, record: &Record) -> bool {
-    let job = hub.job(record.job, record.access_token.as_deref()).await;
+    let job = hub.job(record.job, record.token_for(hub)).await;
     job.is_ok_and(|(job, _)| {
         !matches!(
             job.status,

@@ -1,6 +1,7 @@
 //! The scene on this disk: that it is one, how large, its hash, and what its frames will be called.
 //! Sends nothing.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -21,12 +22,33 @@ pub(crate) struct Scene {
     pub(crate) path: PathBuf,
     /// The name the hub is told.
     pub(crate) file_name: String,
-    /// What result files are named after: the scene's own name, as it is here.
+    /// What result files are named after.
     pub(crate) name: String,
     pub(crate) bytes: u64,
     pub(crate) sha256: String,
     /// The frame range that the file names, for whoever did not ask for one.
     pub(crate) own_frames: Option<Frames>,
+}
+
+/// Looks at every scene of a command. One that cannot be rendered, or whose frames would have the
+/// names of another's, is refused before anything is sent.
+pub(crate) fn look_at_all(paths: &[PathBuf]) -> Result<Vec<Scene>, Failure> {
+    let mut names = BTreeMap::new();
+    for path in paths {
+        // Some file systems do not tell capitals from small letters.
+        let name = name(path).to_lowercase();
+        if let Some(other) = names.insert(name, path) {
+            let why = format!("{} and {}", other.display(), path.display());
+            return Err(Failure::new(Exit::Usage, "two scenes would write the same frames", why)
+                .hint("Nothing was sent. Rename one, or render it by itself into another --out."));
+        }
+    }
+    paths.iter().map(|path| look(path)).collect()
+}
+
+/// What result files are named after: the scene's own name, as it is here.
+fn name(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// Looks at a scene as the hub will, so that a wrong file is refused before it is sent.
@@ -60,7 +82,7 @@ pub(crate) fn look(path: &Path) -> Result<Scene, Failure> {
     Ok(Scene {
         path: path.to_owned(),
         file_name: safe_file_name(&given),
-        name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+        name: name(path),
         bytes,
         sha256: hex::encode(hash.finalize()),
         own_frames: scene.frames.map(|range| Frames { start: range.start, end: range.end }),
@@ -129,5 +151,30 @@ mod tests {
         let refused = look(&path).unwrap_err();
         assert_eq!(refused.exit, Exit::BadScene);
         assert!(refused.to_string().contains("Compress"), "{refused}");
+    }
+
+    #[test]
+    fn two_scenes_that_would_write_the_same_frames_are_refused_unread() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str| {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, STL).unwrap();
+            path
+        };
+        let (a, b) = (write("a.stl"), write("b.stl"));
+        let names: Vec<String> = look_at_all(&[a.clone(), b.clone()])
+            .unwrap()
+            .into_iter()
+            .map(|scene| scene.name)
+            .collect();
+        assert_eq!(names, ["a", "b"]);
+        for twin in [a.clone(), write("other/a.stl"), write("A.stl"), folder.path().join("a.obj")] {
+            let refused = look_at_all(&[a.clone(), b.clone(), twin.clone()]).unwrap_err();
+            assert_eq!(refused.exit, Exit::Usage, "{}", twin.display());
+            assert!(refused.to_string().contains(&twin.display().to_string()), "{refused}");
+        }
+        let absent = folder.path().join("absent.stl");
+        assert_eq!(look_at_all(&[a, absent]).unwrap_err().exit, Exit::BadScene);
     }
 }

@@ -37,14 +37,25 @@ fn the_help_teaches_first_steps_and_exit_codes() {
     ] {
         assert!(help.contains(word), "{word} is missing in:\n{help}");
     }
-    for command in ["render", "status", "providers", "cancel", "wallet", "node", "up"] {
+    for command in [
+        "render",
+        "jobs",
+        "watch",
+        "status",
+        "providers",
+        "cancel",
+        "wallet",
+        "node",
+        "doctor",
+        "up",
+    ] {
         assert!(help.contains(&format!("\n  {command}")), "{command}");
     }
 }
 
 #[test]
 fn every_command_documents_its_flags_and_variables() {
-    let cases: [(&[&str], &[&str]); 7] = [
+    let cases: [(&[&str], &[&str]); 10] = [
         (
             &["render"],
             &[
@@ -61,11 +72,30 @@ fn every_command_documents_its_flags_and_variables() {
                 "--out",
                 "--rpc",
                 "--timeout",
+                "--private",
+                "counts for each",
+                "say yes once",
+                "`jobs`",
                 "FRAMEFAIR_HUB",
                 "FRAMEFAIR_WALLET",
                 "FRAMEFAIR_RPC",
                 "Examples:",
                 "never pays twice",
+            ],
+        ),
+        (&["jobs"], &["--out", "--hub", "STAGE", "away", "Examples:"]),
+        (&["watch"], &["JOB", "--hub", "--out", "--timeout", "exit codes", "Examples:"]),
+        (
+            &["doctor"],
+            &[
+                "--hub",
+                "--rpc",
+                "--wallet",
+                "--blender",
+                "--work",
+                "warning",
+                "else 9",
+                "Examples:",
             ],
         ),
         (&["status"], &["--hub", "JOB"]),
@@ -105,11 +135,23 @@ fn a_render_is_read_with_all_its_flags() {
     )
     .unwrap();
     let Command::Render(render) = cli.command else { panic!("not a render") };
-    assert!(cli.json && render.yes);
+    assert!(cli.json && render.yes && !render.private);
+    assert_eq!(render.scenes, [PathBuf::from("a.blend")]);
     assert_eq!(render.frames, Some(Frames { start: -2, end: 8 }));
     assert_eq!(render.format, Picture::Exr);
     assert_eq!(render.max_price, Some(Lamports(10_000_000)));
-    assert_eq!(render.timeout, 600);
+    assert_eq!(render.patience.time(), Duration::from_secs(600));
+}
+
+#[test]
+fn several_scenes_stand_before_or_between_the_flags() {
+    let cli = read(
+        "framefair render a.blend b.blend --private --hub http://h --wallet w --out o --new c.blend",
+    )
+    .unwrap();
+    let Command::Render(render) = cli.command else { panic!("not a render") };
+    assert_eq!(render.scenes, ["a.blend", "b.blend", "c.blend"].map(PathBuf::from));
+    assert!(render.private && render.new);
 }
 
 #[test]
@@ -126,6 +168,10 @@ fn a_wrong_command_line_is_refused_with_the_documented_code() {
         format!("framefair render a.blend --max-price 0 {rest}"),
         format!("framefair render a.blend --provider ../x {rest}"),
         "framefair render a.blend --hub ftp://h --wallet w --out o".to_owned(),
+        format!("framefair render {} {rest}", "a.blend ".repeat(33)),
+        "framefair watch not-a-job --hub http://h".to_owned(),
+        "framefair jobs --hub ftp://h".to_owned(),
+        "framefair doctor --rpc nonsense".to_owned(),
         "framefair status not-a-job --hub http://h".to_owned(),
         "framefair wallet airdrop NaN --wallet w".to_owned(),
         "framefair node run --hub http://h --wallet w --price-frame 1001".to_owned(),

@@ -1,57 +1,22 @@
 //! The command line: every command, flag, default and help text. Does nothing but read it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use framefair_domain::id::{JobId, ProviderId};
 use framefair_domain::money::Lamports;
 
+mod node;
+mod words;
+
+pub(crate) use self::node::{Node, NodeRun};
+use self::words::{
+    DOCTOR_EXAMPLES, FIRST_STEPS, JOBS_EXAMPLES, RENDER_EXAMPLES, WALLET_EXAMPLES, WATCH_EXAMPLES,
+};
 use crate::exit::EXIT_CODES;
 use crate::place::{HubUrl, RpcUrl};
 use crate::settings::{Engine, Frames, Picture, Size};
-
-const FIRST_STEPS: &str = "\
-A first render on one machine, nothing but this:
-  framefair up &                                        hub and chain on this machine
-  framefair wallet new me.json                          a wallet for what you spend
-  framefair wallet airdrop 2 --wallet me.json           play money of the local chain
-  framefair wallet new node.json                        a wallet for what your node earns
-  framefair wallet airdrop 0.1 --wallet node.json
-  framefair node run --hub http://127.0.0.1:8000 --wallet node.json &
-  framefair render scene.blend --hub http://127.0.0.1:8000 --wallet me.json --out frames
-";
-
-const RENDER_EXAMPLES: &str = "\
-Examples:
-  framefair render scene.blend --hub http://127.0.0.1:8000 --wallet me.json --out frames
-  framefair render scene.blend --frames 1-8 --size 1280x720 --samples 64 \\
-      --hub https://hub.example.org --rpc https://rpc.example.org --wallet me.json --out frames
-  framefair render scene.blend --max-price 0.01 --yes --json --hub ... --wallet ... --out ...
-
-What happens: the scene is checked here, sent, and priced. You see the price and say yes; only then
-is it paid, and only then does anyone render. Frames arrive as DIR/SCENE_0001.png and so on, and
-replace files of the same names. If the job fails, the money comes back by itself.
-
-Stopped in the middle? The same command again goes on where it stopped and never pays twice; what it
-needs for that is in DIR/.framefair.";
-
-const WALLET_EXAMPLES: &str = "\
-Examples:
-  framefair wallet new me.json
-  framefair wallet airdrop 2 --wallet me.json
-  framefair wallet balance --wallet me.json
-
-A wallet is one file that holds a secret key, in the form of Solana's own tools. Whoever has the
-file has the money: keep a copy, and show it to nobody.";
-
-const NODE_EXAMPLES: &str = "\
-Examples:
-  framefair node run --hub http://127.0.0.1:8000 --wallet node.json
-  framefair node run --hub https://hub.example.org --wallet node.json --name attic \\
-      --price-frame 0.002 --price-second 0.0001 --price-min 0.005
-
-The node finds Blender and the machine's devices, registers under its wallet, and renders what is
-sent to it, each scene in a sandbox. Ctrl-C gives unfinished work back and ends it.";
 
 fn long_help() -> String {
     format!("{FIRST_STEPS}\n{EXIT_CODES}")
@@ -70,8 +35,12 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Render a scene: send it, see the price, pay, wait, receive the frames
+    /// Render scenes: send them, see the price, pay, wait, receive the frames
     Render(Box<Render>),
+    /// List the jobs that this machine knows of
+    Jobs(Jobs),
+    /// Follow a job to its end
+    Watch(Watch),
     /// Show how a job stands
     Status(Status),
     /// List who renders, and for how much
@@ -84,6 +53,8 @@ pub(crate) enum Command {
     /// Earn by rendering for others
     #[command(subcommand)]
     Node(Node),
+    /// Check what a client and a node need: Blender, sandbox, disk, clock, hub, chain, wallet
+    Doctor(Box<Doctor>),
     /// Start a hub and a chain on this machine (framefair-local)
     Up(Up),
 }
@@ -110,10 +81,27 @@ pub(crate) struct OnChain {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Patience {
+    /// Seconds without an answer from the hub after which to give up
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    timeout: u64,
+}
+
+impl Patience {
+    pub(crate) fn time(&self) -> Duration {
+        Duration::from_secs(self.timeout)
+    }
+}
+
+/// A hub takes ten orders a minute of one address.
+const SCENES_MAX: usize = 32;
+
+#[derive(Debug, Args)]
 #[command(after_long_help = RENDER_EXAMPLES)]
 pub(crate) struct Render {
-    /// The scene: .blend, .obj, .fbx, .gltf, .glb, .stl or .dae
-    pub(crate) scene: PathBuf,
+    /// The scenes, 32 at most: .blend, .obj, .fbx, .gltf, .glb, .stl or .dae
+    #[arg(required = true, num_args = 1..=SCENES_MAX, value_name = "SCENE")]
+    pub(crate) scenes: Vec<PathBuf>,
     /// Frames to render, as in 5 or 1-8 [default: the start frame of the file]
     #[arg(long, value_name = "N[-M]", allow_hyphen_values = true)]
     pub(crate) frames: Option<Frames>,
@@ -132,12 +120,15 @@ pub(crate) struct Render {
     /// Who shall render, by id from `framefair providers` [default: the cheapest that can]
     #[arg(long, value_name = "ID")]
     pub(crate) provider: Option<ProviderId>,
-    /// Decline every price above this many SOL
+    /// Decline every price above this many SOL; with several scenes it counts for each by itself
     #[arg(long, value_name = "SOL", value_parser = sol)]
     pub(crate) max_price: Option<Lamports>,
     /// Pay without asking
     #[arg(long, short)]
     pub(crate) yes: bool,
+    /// Hide the job from everybody without its token; DIR/.framefair keeps the token
+    #[arg(long)]
+    pub(crate) private: bool,
     #[command(flatten)]
     pub(crate) hub: ToHub,
     #[command(flatten)]
@@ -147,9 +138,8 @@ pub(crate) struct Render {
     pub(crate) out: PathBuf,
     #[command(flatten)]
     pub(crate) chain: OnChain,
-    /// Seconds without an answer from the hub after which to give up
-    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    pub(crate) timeout: u64,
+    #[command(flatten)]
+    pub(crate) patience: Patience,
     /// Start a new job even if DIR holds an unfinished one of the same scene
     #[arg(long)]
     pub(crate) new: bool,
@@ -164,6 +154,50 @@ pub(crate) struct Status {
     /// The folder given to `render`, for what this machine knows of the job
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(after_long_help = JOBS_EXAMPLES)]
+pub(crate) struct Jobs {
+    /// The folder given to `render`
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) out: PathBuf,
+    /// Ask this hub about every job [default: for each job the hub that it was ordered at]
+    #[arg(long, value_name = "URL")]
+    pub(crate) hub: Option<HubUrl>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_long_help = WATCH_EXAMPLES)]
+pub(crate) struct Watch {
+    /// The job's id, as `framefair render` printed it
+    pub(crate) job: JobId,
+    #[command(flatten)]
+    pub(crate) hub: ToHub,
+    /// The folder given to `render`: with it the frames are brought here
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) patience: Patience,
+}
+
+#[derive(Debug, Args)]
+#[command(after_long_help = DOCTOR_EXAMPLES)]
+pub(crate) struct Doctor {
+    /// The hub to look for, such as http://127.0.0.1:8000
+    #[arg(long, env = "FRAMEFAIR_HUB", value_name = "URL")]
+    pub(crate) hub: Option<HubUrl>,
+    #[command(flatten)]
+    pub(crate) chain: OnChain,
+    /// The wallet to look into
+    #[arg(long, env = "FRAMEFAIR_WALLET", value_name = "FILE")]
+    pub(crate) wallet: Option<PathBuf>,
+    /// The Blender to look at, if not the one on PATH
+    #[arg(long, value_name = "PATH")]
+    pub(crate) blender: Option<PathBuf>,
+    /// The node's folder for scenes and frames in work [default: the system's temporary folder]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) work: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -230,48 +264,6 @@ pub(crate) enum Wallet {
     },
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum Node {
-    /// Register this machine and render for money until Ctrl-C
-    #[command(after_long_help = NODE_EXAMPLES)]
-    Run(Box<NodeRun>),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct NodeRun {
-    #[command(flatten)]
-    pub(crate) hub: ToHub,
-    #[command(flatten)]
-    pub(crate) wallet: WithWallet,
-    /// Asked for each frame, in SOL
-    #[arg(long, value_name = "SOL", default_value = "0.001", value_parser = price)]
-    pub(crate) price_frame: Lamports,
-    /// Asked for each second, in SOL; a job counts as 60 seconds
-    #[arg(long, value_name = "SOL", default_value = "0.0001", value_parser = price)]
-    pub(crate) price_second: Lamports,
-    /// Asked for each GiB of scene, in SOL
-    #[arg(long, value_name = "SOL", default_value = "0.01", value_parser = price)]
-    pub(crate) price_gb: Lamports,
-    /// Asked at least for a job, in SOL
-    #[arg(long, value_name = "SOL", default_value = "0.005", value_parser = price)]
-    pub(crate) price_min: Lamports,
-    /// The name that others see [default: the machine's]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) name: Option<String>,
-    /// The Blender to use, if not the one on PATH
-    #[arg(long, value_name = "PATH")]
-    pub(crate) blender: Option<PathBuf>,
-    /// Render without a sandbox: a scene can then do all that you can do on this machine
-    #[arg(long)]
-    pub(crate) no_sandbox: bool,
-    /// Jobs at the same time
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
-    pub(crate) max_jobs: u32,
-    /// The folder for scenes and frames in work [default: one under the system's temporary folder]
-    #[arg(long, value_name = "DIR")]
-    pub(crate) work: Option<PathBuf>,
-}
-
 #[derive(Debug, Args)]
 pub(crate) struct Up {
     /// Passed on to framefair-local, as in --data DIR --port 8000
@@ -288,14 +280,5 @@ fn sol(text: &str) -> Result<Lamports, String> {
     }
 }
 
-/// What a provider asks; nothing is a price too.
-fn price(text: &str) -> Result<Lamports, String> {
-    let price =
-        Lamports::from_sol(text).map_err(|error| format!("{error}; write it as in 0.001"))?;
-    let max = framefair_domain::quote::PRICE_MAX;
-    if price > max { Err(format!("a price is at most {max}")) } else { Ok(price) }
-}
-
 #[cfg(test)]
-#[path = "args_tests.rs"]
 mod tests;
