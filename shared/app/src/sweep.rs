@@ -6,7 +6,7 @@ use framefair_domain::job::{Event, State};
 use framefair_domain::payment::WINDOW_AFTER_MS;
 use framefair_domain::settlement::SettlementId;
 use framefair_domain::time::{MINUTE_MS, SECOND_MS, Timestamp};
-use framefair_store::rows::{JobRow, Lease, NodeRow, ProgressRow};
+use framefair_store::rows::{JobRow, Lease, NodeRow, ProgressRow, Task};
 use framefair_store::{Index, Order, Queue, Range, keys};
 
 use crate::delivery::Overdue;
@@ -73,57 +73,72 @@ async fn look_at(
     read: &mut Option<Timestamp>,
 ) -> Result<(), Refusal> {
     let Some(job) = ctx.store.get::<JobRow>(&keys::job(id)).await? else { return Ok(()) };
-    let hint = Hint::about(id);
-    match job.state {
-        State::AwaitingPayment => {
-            let at = job.expires.plus_ms(WINDOW_AFTER_MS);
-            if call.now < at {
-                return redate(ctx, job, at).await;
-            }
-            // A payment of the last second may not be final yet, or its call never came.
-            let until = match *read {
-                Some(until) => until,
-                None => *read.insert(watch::watch_until(ctx, call).await?),
-            };
-            if until <= at {
-                return redate(ctx, job, call.now.plus_ms(WHEN_FINAL_MS)).await;
-            }
-            return expire(ctx, call, id).await;
-        }
-        State::Queued | State::Held => ctx.hint(Queue::Dispatch, &hint, 0).await,
-        State::Dispatched | State::Running | State::Verifying => {
-            if let Some((failed, why)) = overdue(ctx, call, &job).await? {
-                delivery::give_back(ctx, call, job, failed, why).await?;
-                return Ok(());
-            }
-            match job.task.lease {
-                Some(Lease { handed_in_ms: Some(render_ms), .. }) => {
-                    let report = Report { epoch: job.task.epoch, render_ms };
-                    ctx.hint(Queue::Verify, &Hint::reported(id, report), 0).await;
-                }
-                Some(Lease { pushed: true, .. }) => ctx.hint(Queue::Push, &hint, 0).await,
-                _ => {}
-            }
-            let node = job.task.lease.map(|lease| lease.node);
-            let node = match node {
-                Some(node) => ctx.store.get::<NodeRow>(&keys::node(node)).await?,
-                None => None,
-            };
-            if let Some(connection) = node.and_then(|node| node.connection) {
-                ctx.hint(Queue::Relay(connection.relay), &hint, 0).await;
-            }
-        }
-        State::Completed | State::Failed | State::Cancelled => {
-            ctx.settle(id).await;
-        }
+    if job.state == State::AwaitingPayment {
+        return look_at_quote(ctx, call, job, read).await;
     }
-    // A payment may vanish while the work goes on.
-    if !job.state.is_final() {
-        ctx.settle(id).await;
+    if job.state.is_leased()
+        && let Some((failed, why)) = overdue(ctx, call, &job).await?
+    {
+        delivery::give_back(ctx, call, job, failed, why).await?;
+        return Ok(());
     }
+    let (state, task) = (job.state, job.task.clone());
     let platform = &ctx.platform;
     let again_ms = LOOK_AGAIN_MS.min(2 * platform.reconnect_grace_ms).min(platform.silence_max_ms);
-    redate(ctx, job, call.now.plus_ms(again_ms)).await
+    // The write comes first: who follows a hint must not be overtaken by whoever sent it.
+    redate(ctx, job, call.now.plus_ms(again_ms)).await?;
+    match state {
+        State::Queued | State::Held => ctx.hint(Queue::Dispatch, &Hint::about(id), 0).await,
+        state if state.is_leased() => remind(ctx, id, &task).await?,
+        _ => {}
+    }
+    // A payment may vanish while the work goes on, and money is owed when it is over.
+    ctx.settle(id).await;
+    Ok(())
+}
+
+/// A quote that was not paid in time is over, once everything that came in by then is booked.
+async fn look_at_quote(
+    ctx: &Ctx,
+    call: &mut Call,
+    job: JobRow,
+    read: &mut Option<Timestamp>,
+) -> Result<(), Refusal> {
+    let at = job.expires.plus_ms(WINDOW_AFTER_MS);
+    if call.now < at {
+        redate(ctx, job, at).await?;
+        return Ok(());
+    }
+    // A payment of the last second may not be final yet, or its call never came.
+    let until = match *read {
+        Some(until) => until,
+        None => *read.insert(watch::watch_until(ctx, call).await?),
+    };
+    if until <= at {
+        redate(ctx, job, call.now.plus_ms(WHEN_FINAL_MS)).await?;
+        return Ok(());
+    }
+    expire(ctx, call, job.id).await
+}
+
+/// Hints at a task that somebody holds, to whoever carries it.
+async fn remind(ctx: &Ctx, id: JobId, task: &Task) -> Result<(), Refusal> {
+    match task.lease {
+        Some(Lease { handed_in_ms: Some(render_ms), .. }) => {
+            let report = Report { epoch: task.epoch, render_ms };
+            ctx.hint(Queue::Verify, &Hint::reported(id, report), 0).await;
+        }
+        Some(Lease { pushed: true, .. }) => {
+            ctx.hint(Queue::Push, &Hint::about(id), 0).await;
+        }
+        _ => {}
+    }
+    let Some(lease) = task.lease else { return Ok(()) };
+    let node = ctx.store.get::<NodeRow>(&keys::node(lease.node)).await?;
+    if let Some(connection) = node.and_then(|node| node.connection) {
+        ctx.hint(Queue::Relay(connection.relay), &Hint::about(id), 0).await;
+    }
+    Ok(())
 }
 
 /// Takes back a lease that is over.
@@ -178,12 +193,12 @@ async fn expire(ctx: &Ctx, call: &Call, id: JobId) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Moves the job in the index of what is due, unless it moved on by itself or lies later already.
-pub(crate) async fn redate(ctx: &Ctx, mut job: JobRow, at: Timestamp) -> Result<(), Refusal> {
+/// Moves the job in the index of what is due, unless it lies there already. False if somebody else
+/// wrote the job first, so that it lies where it lay.
+pub(crate) async fn redate(ctx: &Ctx, mut job: JobRow, at: Timestamp) -> Result<bool, Refusal> {
     if job.due.is_none_or(|due| due.since_ms(at).abs() < SECOND_MS) {
-        return Ok(());
+        return Ok(true);
     }
     job.due = Some(at);
-    let _ = ctx.save(&mut job).await?;
-    Ok(())
+    Ok(ctx.save(&mut job).await?.is_ok())
 }

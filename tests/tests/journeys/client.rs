@@ -26,7 +26,7 @@ fn lamports(said: &Value) -> u64 {
 #[test]
 fn several_scenes_are_ordered_at_once_and_one_that_fails_stops_no_other() {
     let place = Place::open();
-    let _node = place.node("node", &["--max-jobs", "3"]);
+    let _node = place.node("node", &["--max-jobs", "2"]);
     place.client("client");
     let before = place.balance("client");
     let scenes = ["animation.blend", "no-camera.blend", "animation-zstd.blend"]

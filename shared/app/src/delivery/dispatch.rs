@@ -18,6 +18,10 @@ const LOOK_AGAIN_MS: i64 = 15 * SECOND_MS;
 /// A job that failed before is given up after so many refusals to take it, a quarter of an hour.
 const DECLINES_MAX: u32 = 10;
 
+/// And after somebody else wrote the job at the same moment: whoever that was may have had another
+/// reason than we have.
+const OVERTAKEN_MS: i64 = SECOND_MS;
+
 /// What came of looking for a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dispatched {
@@ -159,8 +163,8 @@ fn is_dialled(listed: &Listed) -> bool {
 
 /// Has the sweeper look again soon. A chain of hints would grow with every sweep.
 async fn wait(ctx: &Ctx, call: &Call, job: JobRow) -> Result<Dispatched, Refusal> {
-    sweep::redate(ctx, job, call.now.plus_ms(LOOK_AGAIN_MS)).await?;
-    Ok(Dispatched::Nothing)
+    let waits = sweep::redate(ctx, job, call.now.plus_ms(LOOK_AGAIN_MS)).await?;
+    Ok(if waits { Dispatched::Nothing } else { Dispatched::Later(OVERTAKEN_MS) })
 }
 
 /// Enters the job in the node's row if there is a free place. Entering it twice changes nothing.
@@ -241,7 +245,7 @@ async fn lease_to(
         if lease::holder(ctx, job.id).await? != Some(node.id) {
             lease::release(ctx, call, node.id, job.id).await;
         }
-        return Ok(Dispatched::Nothing);
+        return Ok(Dispatched::Later(OVERTAKEN_MS));
     }
     tracing::info!(job = %job.id, node = %node.id, epoch = job.task.epoch, "Leased a task");
     let hint = Hint::to(node.id, job.id);
