@@ -1,5 +1,7 @@
 //! What is too small for an empty wallet is gathered until it can be sent, and leaves once.
 
+use std::time::Duration;
+
 use framefair_app::JobState;
 use framefair_app::sweep::{Reach, sweep};
 use framefair_chain::Fault;
@@ -137,6 +139,39 @@ async fn a_leg_is_signed_or_kept_and_never_both() {
     assert_eq!((settled.state, settled.kept), (JobState::Completed, vec![LegKind::Payout]));
     let debt = world.debt(&poor.wallet()).await.unwrap();
     assert_eq!((debt.total, debt.waiting), (Lamports(100_000), Lamports(100_000)));
+    world.balanced().await;
+}
+
+/// One worker is about to sign for a wallet that can take it, and is slow; meanwhile the wallet is
+/// emptied, and another worker keeps the leg. Whoever fills the place first has decided.
+#[tokio::test]
+async fn a_slow_signer_finds_its_place_taken_by_who_kept_the_leg() {
+    let mut world = World::new().await;
+    let client = world.client(1).await;
+    let poor = Party::new(31);
+    world.home = world.provider(&poor, 100_000).await;
+    world.give(&poor.wallet(), OPENS).await;
+    let (job, _) = world.paid(&client, 105_000).await;
+    world.complete(job).await;
+    world.finalize().await;
+    let slow = Fault::Delay(Duration::from_secs(3));
+    world.chain_seam.inject("getLatestBlockhash", slow, 1);
+    let signing = world.advance(job);
+    let keeping = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        world.give(&poor.wallet(), 0).await;
+        world.finalize().await;
+        world.advance(job).await
+    };
+    let (signed, kept) = tokio::join!(signing, keeping);
+    assert!(signed.is_ok() && kept.is_ok(), "{signed:?} {kept:?}");
+    assert!(world.signed(job).await.is_empty(), "it was kept first");
+    assert_eq!(world.settle(job).await.kept, [LegKind::Payout]);
+    assert_eq!(world.debt(&poor.wallet()).await.unwrap().total, Lamports(100_000));
+    world.give(&poor.wallet(), OPENS).await;
+    world.finalize().await;
+    world.pay_debt(&poor.wallet()).await;
+    assert_eq!(world.lamports(&poor.wallet()).await, OPENS + 100_000);
     world.balanced().await;
 }
 
