@@ -43,6 +43,8 @@ def keep_busy(place: Place, market: Market, scene: str) -> str:
 
     found = place.until("a long job is paid", job)
     place.until("the node begins it", lambda: begun(place, found, 1))
+    # Not before a machine under load has said a word about its first sample.
+    place.until("its progress is seen", lambda: market.job(found)["status"] == "rendering" or None)
     return found
 
 
