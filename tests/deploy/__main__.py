@@ -44,6 +44,7 @@ def run(place: Place, cloud: Cloud, market: Market, zips: Path) -> None:
                 "SolanaGenesisHash": market.genesis(),
                 "EscrowWallet": market.wallet("escrow"),
                 "KeysSecret": cloud.keep_secret("framefair-keys", market.keys()),
+                "UploadSecret": "an upload secret that only tests have",
                 "RelayImage": "registry.example.org/relay:1",
                 "RelayVpc": "vpc-00000000",
                 "RelaySubnets": "subnet-00000000,subnet-00000001",

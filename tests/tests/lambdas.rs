@@ -86,6 +86,7 @@ async fn ground() -> Ground {
             ("SOLANA_GENESIS_HASH", genesis(&chain.rpc_url()).await),
             ("ESCROW_WALLET", escrow.to_string()),
             ("KEYS_SECRET", SECRET.into()),
+            ("UPLOAD_SECRET", "an upload secret that only tests have".into()),
         ]),
         platform: BTreeMap::from([
             ("AWS_REGION", "us-east-1".into()),
@@ -204,6 +205,9 @@ const EMPTY: &[Case] = &[
     case("market-providerPricing", 404, MISSING),
     case("market-providerComplete", 404, MISSING),
     case("market-providerFailed", 404, MISSING),
+    case("market-uploadCreate", 201, &[("/success", "true"), ("/data/partSize", "16777216")]),
+    case("market-uploadParts", 404, MISSING),
+    case("market-uploadComplete", 404, MISSING),
     case(
         "market-providerRegister",
         200,

@@ -24,6 +24,9 @@ pub const KNOWN: &[(&str, &str)] = &[
     ("/render/{jobId}/cancel", "POST"),
     ("/render/{jobId}/result", "GET"),
     ("/stats", "GET"),
+    ("/uploads", "POST"),
+    ("/uploads/{uploadId}/complete", "POST"),
+    ("/uploads/{uploadId}/parts", "POST"),
 ];
 
 /// First segments that belong to the market.

@@ -11,7 +11,14 @@ async fn main() -> Result<(), lambda_http::Error> {
             if !framefair_market::operations().iter().any(|(known, _)| *known == name) {
                 return Err(format!("the market has no operation `{name}`; see _HANDLER").into());
             }
-            lambda::serve(|api| operation(api, &name).unwrap_or_default()).await
+            let api = lambda::connect().await?;
+            // While the function starts, so that its first quote need not ask.
+            if name == "renderSubmit"
+                && let Err(refusal) = framefair_app::provider::learn_online(&api.ctx).await
+            {
+                tracing::warn!(%refusal, "The first quote has to ask who is online");
+            }
+            lambda::serve_router(operation(api, &name).unwrap_or_default()).await
         }
     }
 }

@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use framefair_app::uploads::UploadSecret;
 use framefair_chain::{KeyError, Signer};
 use serde::{Deserialize, Serialize};
 
@@ -81,6 +82,23 @@ impl Folder {
         Ok(key)
     }
 
+    /// Behind upload tokens, which outlive the process.
+    pub(crate) fn upload_secret(&self) -> Result<UploadSecret, FolderRefused> {
+        let path = self.root.join(UPLOAD_SECRET);
+        let io = |cause| FolderRefused::Io { path: path.clone(), cause };
+        let text = match fs::read(&path) {
+            Ok(text) => serde_json::from_slice::<String>(&text).map_err(io::Error::other),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let fresh = || uuid::Uuid::new_v4().simple().to_string();
+                let text = format!("{}{}", fresh(), fresh());
+                self.write_private(UPLOAD_SECRET, &text)?;
+                Ok(text)
+            }
+            Err(error) => Err(error),
+        };
+        UploadSecret::new(&text.map_err(io)?).map_err(|weak| io(io::Error::other(weak)))
+    }
+
     pub(crate) fn remember_ports(&self, ports: Ports) -> Result<(), FolderRefused> {
         self.write_private(PORTS, &ports)
     }
@@ -104,6 +122,7 @@ impl Folder {
 
 const CLOUD_KEY: &str = "cloud-key.json";
 const PORTS: &str = "ports.json";
+const UPLOAD_SECRET: &str = "upload-secret.json";
 
 pub(crate) fn read_cloud_key(root: &Path) -> Option<CloudKey> {
     serde_json::from_str(&fs::read_to_string(root.join(CLOUD_KEY)).ok()?).ok()

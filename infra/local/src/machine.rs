@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use axum::Router;
+use framefair_app::provider::{Known, learn_online};
 use framefair_app::settlement::Signers;
 use framefair_app::{Call, Ctx, Platform, watch};
 use framefair_chain::{Chain, Commitment, Seam as ChainSeam, wallet};
@@ -17,7 +18,7 @@ use framefair_http::rate::{Counters, limited};
 use framefair_http::{Api, frame};
 use framefair_localnet::Localnet;
 use framefair_outbound::{NotReady, Outbound, Reach};
-use framefair_relay::Relay;
+use framefair_relay::{Relay, ingest};
 use framefair_store::{Config as StoreConfig, Seam as StoreSeam, Store, setup};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -133,7 +134,7 @@ pub(crate) async fn connect(
         timeout_ms: 10_000,
     };
     let chain = Chain::connect(chain, ChainSeam::default()).await?;
-    Ok(Ctx { store, chain, platform: Platform::new(escrow) })
+    Ok(Ctx { store, chain, platform: Platform::new(escrow), known: Known::default() })
 }
 
 impl Machine {
@@ -149,6 +150,7 @@ impl Machine {
         let hub = listener.local_addr()?;
         let (cloud, chain) = start_services(&folder, &key, options.ports, options.slot_ms).await?;
         let mut ctx = connect(&cloud.endpoint_url(), &chain.rpc_url(), &key, escrow).await?;
+        ctx.platform.upload_secret = Some(folder.upload_secret()?);
         ctx.platform.reconnect_grace_ms = options.reconnect_grace_ms.into();
         ctx.platform.reach.loopback = options.providers.allow_loopback;
         ctx.platform.probe_every_ms = options.providers.probe_every_ms.into();
@@ -164,6 +166,7 @@ impl Machine {
         let outbound = (options.providers.outbound)(ctx.platform.reach.clone())?;
         let relay = Relay::new(ctx.clone(), outbound, RELAY_SLOT, closing.clone());
         relay.take_over().await?;
+        learn_online(&ctx).await?;
         let router = hub_router(&ctx, &relay, options.rate_limits);
         tasks.spawn(relay.run());
         work::spawn(&mut tasks, &ctx, signers, &closing);
@@ -202,7 +205,8 @@ fn hub_router(ctx: &Ctx, relay: &Arc<Relay>, rate_limits: bool) -> Router {
         market = limited::<framefair_market::Market>(market, &counters, framefair_market::rate);
     }
     let all = edge.merge(relay.router()).merge(market.clone()).nest("/hub", market);
-    frame(framefair_edge::surround(all))
+    let all = framefair_edge::surround(all);
+    frame(ingest::<framefair_market::Market>(ctx.clone(), all))
 }
 
 /// Gives escrow and the gas wallet what they need to start with, from the chain's faucet.

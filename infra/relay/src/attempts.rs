@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use framefair_app::delivery::{self, Connected, Put, Session};
+use framefair_app::uploads::PART_BYTES;
 use framefair_app::verification;
 use framefair_app::{Call, Ctx, JobState, Refusal, Report};
 use framefair_domain::id::JobId;
 use framefair_domain::time::Timestamp;
 use framefair_wire::market::{
-    Assignment, Attempt, Fault, FromProvider, Outcome, Progress, Scene, ToProvider,
+    Assignment, Attempt, Fault, FromProvider, Outcome, Progress, Scene, ToProvider, Tree,
 };
 
 /// Progress is written at most this often, and not for tasks that are done sooner.
@@ -295,6 +296,7 @@ fn assignment(attempt: Attempt, order: &delivery::Order) -> Assignment {
             format: job.scene.format(),
             bytes: job.scene.bytes,
             sha256: job.scene.sha256.clone(),
+            tree: job.scene.tree.clone().map(|sha256| Tree { sha256, part_bytes: PART_BYTES }),
         },
         frames: job.frames(),
         width: job.settings.width,

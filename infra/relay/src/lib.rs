@@ -1,9 +1,11 @@
-//! Long-lived sockets of providers and nodes. A courier: the table is the truth, and what is held
+//! Long-lived sockets of providers and nodes, and the way in for large files. A courier: the table is the truth, and what is held
 //! here may be lost at any moment.
 
 mod attempts;
 mod connection;
+mod ingest;
 mod push;
 mod relay;
 
+pub use ingest::ingest;
 pub use relay::Relay;

@@ -11,6 +11,8 @@ use framefair_store::{Queue, Store};
 use serde::{Deserialize, Serialize};
 
 use crate::Refusal;
+use crate::provider::Known;
+use crate::uploads::UploadSecret;
 
 /// Cheap to clone; one per process.
 #[derive(Clone)]
@@ -18,6 +20,8 @@ pub struct Ctx {
     pub store: Store,
     pub chain: Chain,
     pub platform: Platform,
+    /// Providers that this process has seen online.
+    pub known: Known,
 }
 
 /// How this deployment does business. All durations are settings.
@@ -52,6 +56,8 @@ pub struct Platform {
     pub scene_bytes_max: u64,
     /// The largest frame that a node may deliver.
     pub frame_bytes_max: u64,
+    /// Behind upload tokens and the ingest's proofs; functions that see neither have none.
+    pub upload_secret: Option<UploadSecret>,
 }
 
 impl Platform {
@@ -71,6 +77,7 @@ impl Platform {
             agree_above: Lamports(10 * LAMPORTS_PER_SOL),
             scene_bytes_max: 2 << 30,
             frame_bytes_max: 512 << 20,
+            upload_secret: None,
         }
     }
 }
@@ -141,6 +148,8 @@ pub enum NotReady {
     Escrow(#[from] framefair_domain::wallet::NotAWallet),
     #[error("PROVIDER_ENDPOINT_ALLOW: {0}")]
     Network(#[from] NotANetwork),
+    #[error(transparent)]
+    Secret(#[from] crate::uploads::WeakSecret),
     #[error("the store cannot be opened: {0}")]
     Store(#[from] framefair_store::ConfigInvalid),
     #[error("the chain cannot be used: {0}")]
@@ -149,7 +158,8 @@ pub enum NotReady {
 
 impl Ctx {
     /// From the environment alone: that of the store, and `SOLANA_RPC_URL`, `SOLANA_RPC_URL_2`,
-    /// `SOLANA_GENESIS_HASH`, `ESCROW_WALLET`, `REQUIRE_NONCE`, `PROVIDER_ENDPOINT_ALLOW`.
+    /// `SOLANA_GENESIS_HASH`, `ESCROW_WALLET`, `REQUIRE_NONCE`, `PROVIDER_ENDPOINT_ALLOW`,
+    /// `UPLOAD_SECRET`.
     pub async fn from_env() -> Result<Ctx, NotReady> {
         let var = |name: &'static str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let need = |name: &'static str| var(name).ok_or(NotReady::Missing(name));
@@ -160,6 +170,8 @@ impl Ctx {
             timeout_ms: 10_000,
         };
         let mut platform = Platform::new(need("ESCROW_WALLET")?.parse()?);
+        platform.upload_secret =
+            var("UPLOAD_SECRET").map(|secret| UploadSecret::new(&secret)).transpose()?;
         platform.require_nonce = var("REQUIRE_NONCE").is_some_and(|value| value == "true");
         platform.reach.networks =
             Reach::networks(&var("PROVIDER_ENDPOINT_ALLOW").unwrap_or_default())?;
@@ -167,6 +179,7 @@ impl Ctx {
             store: Store::from_env()?,
             chain: Chain::connect(chain, framefair_chain::Seam::default()).await?,
             platform,
+            known: Known::default(),
         })
     }
 

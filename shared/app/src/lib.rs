@@ -1,16 +1,20 @@
 //! The verbs of the platform: what a caller may ask for, and what workers do about it. Over the
 //! store, the chain, a clock and chance that the edges give. Knows no HTTP and no SDK.
 
+mod address;
 pub mod audit;
 mod call;
 mod ctx;
 pub mod delivery;
+mod idempotency;
 pub mod market;
 pub mod provider;
 mod refusal;
 pub mod settlement;
 pub mod statistics;
 pub mod sweep;
+mod tidy;
+pub mod uploads;
 pub mod verification;
 pub mod watch;
 mod write;
@@ -20,4 +24,5 @@ pub use ctx::{Ctx, Doubt, Hint, NotReady, Platform, Report, Settle};
 pub use framefair_domain::job::State as JobState;
 pub use framefair_domain::settlement::SettlementId;
 pub use framefair_store::Queue;
+pub use idempotency::IdempotencyKey;
 pub use refusal::{Broken, Refusal};

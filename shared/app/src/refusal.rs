@@ -16,6 +16,16 @@ pub enum Refusal {
     Scene(#[from] SceneRefused),
     #[error(transparent)]
     TooExpensive(#[from] TooExpensive),
+    /// The body is longer than this deployment reads by itself.
+    #[error("the body is larger than 4.5 MB; send the file with POST /uploads")]
+    TooLarge,
+    /// Too much lies here unpaid.
+    #[error(
+        "this address or wallet has 5 GiB, or 64 files, of unpaid scenes here; pay for some, or wait until they go"
+    )]
+    QuotaFull,
+    #[error("this Idempotency-Key was used with another request within 24 hours; choose a new one")]
+    KeyReused,
     /// Missing, or somebody else's: nobody learns which.
     #[error("Not found")]
     NotFound,

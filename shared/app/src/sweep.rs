@@ -11,7 +11,7 @@ use framefair_store::{Index, Order, Queue, Range, keys};
 
 use crate::delivery::Overdue;
 use crate::write::step;
-use crate::{Call, Ctx, Hint, Refusal, Report, delivery, watch};
+use crate::{Call, Ctx, Hint, Refusal, Report, delivery, tidy, uploads, watch};
 
 /// Rows looked at in one sweep of one shard.
 const PAGE: usize = 100;
@@ -54,6 +54,11 @@ pub async fn sweep(ctx: &Ctx, call: &mut Call, reach: Reach) -> Result<usize, Re
                     tracing::warn!(%job, %refusal, "A job could not be swept");
                 }
             }
+            for id in page.keys().iter().filter_map(keys::upload_of) {
+                if let Err(refusal) = Box::pin(uploads::sweep(ctx, call, id)).await {
+                    tracing::warn!(upload = %id, %refusal, "An upload could not be swept");
+                }
+            }
             start = page.next;
             if start.is_none() {
                 break;
@@ -75,6 +80,10 @@ async fn look_at(
     let Some(job) = ctx.store.get::<JobRow>(&keys::job(id)).await? else { return Ok(()) };
     if job.state == State::AwaitingPayment {
         return look_at_quote(ctx, call, job, read).await;
+    }
+    // Nobody paid, so nothing is settled: what is left is to tidy up.
+    if job.state == State::Cancelled && job.payment.is_none() {
+        return Box::pin(clear(ctx, call, job)).await;
     }
     if job.state.is_leased()
         && let Some((failed, why)) = overdue(ctx, call, &job).await?
@@ -179,17 +188,35 @@ async fn overdue(ctx: &Ctx, call: &Call, job: &JobRow) -> Result<Option<Overdue>
     Ok((late && !started).then_some((true, "the node showed no sign of work")))
 }
 
-/// Cancels an unpaid quote; its scene goes.
+/// Cancels an unpaid quote; its scene goes a while later.
 async fn expire(ctx: &Ctx, call: &Call, id: JobId) -> Result<(), Refusal> {
     let Some(mut job) = ctx.store.get::<JobRow>(&keys::job(id)).await? else { return Ok(()) };
     if step(&mut job, Event::QuoteExpired, call.now).is_err() {
         return Ok(());
     }
-    job.due = None;
+    job.due = Some(gone(&job));
     if ctx.save(&mut job).await?.is_ok() {
-        ctx.store.objects().delete(&job.scene_object()).await?;
         tracing::info!(job = %job.id, "A quote expired unpaid");
     }
+    Ok(())
+}
+
+/// When the scene of an unpaid job goes.
+fn gone(job: &JobRow) -> Timestamp {
+    job.expires.plus_ms(uploads::SCENE_AFTER_QUOTE_MS)
+}
+
+/// Removes what a job without a payment has left here, and with that the job is over.
+async fn clear(ctx: &Ctx, call: &Call, mut job: JobRow) -> Result<(), Refusal> {
+    if call.now < gone(&job) {
+        let at = gone(&job);
+        redate(ctx, job, at).await?;
+        return Ok(());
+    }
+    tidy::leavings(ctx, &job).await?;
+    uploads::release_paid(ctx, &job).await;
+    job.due = None;
+    let _ = ctx.save(&mut job).await?;
     Ok(())
 }
 

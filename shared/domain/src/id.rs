@@ -49,6 +49,10 @@ id!(
     /// A provider of the market.
     ProviderId
 );
+id!(
+    /// A file on its way in. The job whose scene it becomes takes over its number.
+    UploadId
+);
 
 /// The text is not a hyphenated uuid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -4,15 +4,18 @@
 use std::convert::Infallible;
 use std::marker::PhantomData;
 use std::str::FromStr;
+use std::time::Duration;
 
-use axum::body::to_bytes;
+use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Multipart, Path, Query, Request};
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
+use bytes::Bytes;
 use framefair_app::Refusal;
+use futures::{Stream, StreamExt};
 use serde::de::DeserializeOwned;
 
-use crate::{Face, JSON_BYTES_MAX, Refused};
+use crate::{BODY_WITHIN, FORM_BYTES_MAX, Face, JSON_BYTES_MAX, Refused};
 
 /// A JSON body, read under the limit. Unknown members are ignored.
 #[derive(Debug)]
@@ -22,9 +25,8 @@ impl<F: Face, T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<F
     type Rejection = Refused<F>;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Refused<F>> {
-        let bytes = to_bytes(request.into_body(), JSON_BYTES_MAX)
-            .await
-            .map_err(|_| Refusal::invalid("the body could not be read, or is longer than 1 MiB"))?;
+        let bytes = whole(request.into_body(), JSON_BYTES_MAX).await?;
+        let bytes = bytes.ok_or_else(|| Refusal::invalid("the body is longer than 1 MiB"))?;
         Ok(JsonBody(strict_json(&bytes)?, PhantomData))
     }
 }
@@ -35,6 +37,48 @@ pub fn strict_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
         let what = if error.is_data() { "does not fit" } else { "is not JSON" };
         Refusal::Invalid(format!("the body {what}: {error}"))
     })
+}
+
+/// Of a body that is refused this much is still read, for this long.
+const DRAINED_BYTES_MAX: usize = 16 << 20;
+const DRAINED_WITHIN: Duration = Duration::from_secs(3);
+
+/// Reads on in a body that is refused: who is still sending would otherwise find the line broken,
+/// and not the answer. Within limits; beyond them the line is broken.
+pub async fn drain<E>(mut body: impl Stream<Item = Result<Bytes, E>> + Unpin) {
+    let reading = async {
+        let mut bytes = 0;
+        while let Some(Ok(chunk)) = body.next().await {
+            bytes += chunk.len();
+            if bytes > DRAINED_BYTES_MAX {
+                break;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(DRAINED_WITHIN, reading).await;
+}
+
+/// The whole body; none if it is longer than `bytes_max`. One that does not arrive in time ends.
+async fn whole(body: Body, bytes_max: usize) -> Result<Option<Bytes>, Refusal> {
+    let mut body = body.into_data_stream();
+    let reading = async {
+        let mut bytes = Vec::new();
+        while let Some(chunk) = body.next().await {
+            let chunk =
+                chunk.map_err(|_| Refusal::invalid("the body was cut off before its end"))?;
+            if bytes.len() + chunk.len() > bytes_max {
+                return Ok(None);
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok::<_, Refusal>(Some(Bytes::from(bytes)))
+    };
+    let read = tokio::time::timeout(BODY_WITHIN, reading).await;
+    let read = read.map_err(|_| Refusal::invalid("the body took longer than a minute"))??;
+    if read.is_none() {
+        drain(body).await;
+    }
+    Ok(read)
 }
 
 /// An id in the path. One that is no id at all is missing like any other.
@@ -91,6 +135,9 @@ impl<F: Face, S: Send + Sync> FromRequest<S> for FormParts<F> {
     type Rejection = Refused<F>;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refused<F>> {
+        let (head, body) = request.into_parts();
+        let bytes = whole(body, FORM_BYTES_MAX).await?.ok_or(Refusal::TooLarge)?;
+        let request = Request::from_parts(head, Body::from(bytes));
         let parts = Multipart::from_request(request, state).await;
         let parts = parts.map_err(|_| Refusal::invalid("the body is not multipart/form-data"))?;
         Ok(FormParts(parts, PhantomData))

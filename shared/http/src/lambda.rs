@@ -21,9 +21,15 @@ pub fn operation(face: &str) -> Option<String> {
 
 /// Connects to everything the environment names and serves `router` until Lambda stops us.
 pub async fn serve(router: impl FnOnce(Api) -> Router) -> Result<(), lambda_http::Error> {
+    let api = connect().await?;
+    serve_router(router(api)).await
+}
+
+/// Connects to everything the environment names.
+pub async fn connect() -> Result<Api, lambda_http::Error> {
     log_json();
     let ctx = Ctx::from_env().await.map_err(|error| lambda_http::Error::from(error.to_string()))?;
-    serve_router(router(Api::new(ctx))).await
+    Ok(Api::new(ctx))
 }
 
 /// Serves a router that needs nothing.

@@ -2,18 +2,20 @@
 //! answer, and running as a Lambda. Knows no path and no shape of any face.
 
 mod body;
+mod caller;
 mod face;
+mod form;
 pub mod lambda;
 mod layers;
 pub mod rate;
-mod spool;
 
 use framefair_app::{Call, Ctx};
 
-pub use body::{Bearer, FormParts, JsonBody, PathId, QueryOf, strict_json};
+pub use body::{Bearer, FormParts, JsonBody, PathId, QueryOf, drain, strict_json};
+pub use caller::{Caller, Named, PROOF, address};
 pub use face::{Face, Refused};
+pub use form::{Form, FormFile, TEXT_BYTES_MAX, TEXTS_MAX, read_form};
 pub use layers::frame;
-pub use spool::{Form, FormLimits, Spooled, read_form};
 
 /// The state of every router.
 #[derive(Clone)]
@@ -34,3 +36,7 @@ impl Api {
 
 /// JSON bodies are at most this long.
 pub const JSON_BYTES_MAX: usize = 1 << 20;
+/// Forms are at most this long, beside the file; the gateway carries no more of both.
+pub const FORM_BYTES_MAX: usize = framefair_app::uploads::INLINE_BYTES_MAX as usize;
+/// A body that is read as a whole must be here within this time.
+pub const BODY_WITHIN: std::time::Duration = std::time::Duration::from_secs(60);

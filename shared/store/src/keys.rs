@@ -1,6 +1,6 @@
 //! How things are spelled in the table, its indexes and the bucket. No other file spells a key.
 
-use framefair_domain::id::{JobId, ProviderId};
+use framefair_domain::id::{JobId, ProviderId, UploadId};
 use framefair_domain::settlement::SettlementId;
 use framefair_domain::time::Timestamp;
 use framefair_domain::wallet::{TxSignature, Wallet};
@@ -110,6 +110,26 @@ pub fn statistics(shard: u8) -> Key {
 /// Counters that everybody adds to are spread over this many items.
 pub const STATISTICS_SHARDS: u8 = 4;
 
+/// A file that is coming in, or that nobody has used yet.
+pub fn upload(upload: UploadId) -> Key {
+    key(format!("UPLOAD#{upload}"), "UPLOAD")
+}
+
+/// Which upload an index row of `DUE` points to.
+pub fn upload_of(key: &Key) -> Option<UploadId> {
+    key.pk.strip_prefix("UPLOAD#")?.parse().ok()
+}
+
+/// What an address or a wallet has lying here unpaid.
+pub fn quota(account: &str) -> Key {
+    key(format!("QUOTA#{account}"), "QUOTA")
+}
+
+/// What a route answered to an idempotency key of an account.
+pub fn idempotency(route: &str, account: &str, name: &str) -> Key {
+    key(format!("IDEM#{route}#{account}#{name}"), CLAIM)
+}
+
 /// A fixed window of a rate limit.
 pub fn rate_window(route: &str, caller: &str, window: i64) -> Key {
     key(format!("LIMIT#{route}#{caller}"), format!("W#{window}"))
@@ -131,6 +151,11 @@ pub fn due(settlement: impl Into<SettlementId>, at: Timestamp) -> (String, Strin
     (due_shard(byte % DUE_SHARDS), due_time(at))
 }
 
+/// Where an upload stands in `ByDue`.
+pub fn upload_due(upload: UploadId, at: Timestamp) -> (String, String) {
+    due(JobId(upload.0), at)
+}
+
 /// Sorts as time does.
 pub fn due_time(at: Timestamp) -> String {
     format!("{:015}", at.0.max(0))
@@ -143,7 +168,12 @@ pub fn providers_by_status(status: &str) -> String {
 
 /// Objects of the bucket.
 pub mod object {
-    use framefair_domain::id::JobId;
+    use framefair_domain::id::{JobId, UploadId};
+
+    /// A result that a provider uploads before it hands it in.
+    pub fn upload(upload: UploadId) -> String {
+        format!("uploads/{upload}")
+    }
 
     pub fn scene(job: JobId, file_name: &str) -> String {
         format!("scenes/{job}/{file_name}")
@@ -159,9 +189,9 @@ pub mod object {
         format!("staging/{job}/0/{epoch}/all.zip")
     }
 
-    /// Stands beside a staged object whose bytes have this hash.
-    pub fn staged_mark(staged: &str, sha256: &str) -> String {
-        format!("{staged}.{sha256}")
+    /// Stands beside a staged object and holds the name of its bytes.
+    pub fn staged_mark(staged: &str) -> String {
+        format!("{staged}.mark")
     }
 
     /// The pixel hash of each delivered frame.

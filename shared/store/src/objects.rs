@@ -2,6 +2,7 @@
 //! sizes and hashes; knows nothing of what is inside or where a key comes from.
 
 mod body;
+mod parts;
 mod presign;
 
 use std::path::Path;
@@ -22,6 +23,7 @@ use futures::Stream;
 use crate::Broken;
 
 pub use body::Body;
+pub use parts::{InParts, PartTerms, StoredPart};
 pub use presign::{Presigned, PutTerms};
 
 /// The slowest sender worth waiting for, which bounds an upload by its length.
@@ -150,13 +152,11 @@ impl Objects {
             return Err(Broken::new("PutObject", "larger than one PUT may carry").into());
         }
         let length = i64::try_from(size).map_err(|cause| Broken::new("PutObject", cause))?;
-        let patience = Duration::from_secs(30 + size / BYTES_PER_SECOND_MIN);
-        let waits = TimeoutConfig::builder().read_timeout(patience).build();
         self.put_request(key, content_type, if_absent)
             .content_length(length)
             .body(body)
             .customize()
-            .config_override(aws_sdk_s3::config::Builder::new().timeout_config(waits))
+            .config_override(patient(size))
             .send()
             .await
             .map(|_| ())
@@ -193,6 +193,28 @@ impl Objects {
             }
         }
         Ok(Some(whole.into()))
+    }
+
+    /// The first bytes of an object, at most so many; `None` where there is none.
+    pub async fn beginning(&self, key: &str, bytes_max: usize) -> Result<Option<Bytes>, Broken> {
+        let last = bytes_max.saturating_sub(1);
+        let answer = self
+            .client
+            .get_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .range(format!("bytes=0-{last}"))
+            .send()
+            .await;
+        match answer {
+            Ok(answer) => {
+                let whole = answer.body.collect().await;
+                let whole = whole.map_err(|cause| Broken::new("GetObject", cause))?.into_bytes();
+                Ok(Some(whole.slice(..whole.len().min(bytes_max))))
+            }
+            Err(error) if is_missing(&error) => Ok(None),
+            Err(error) => Err(Broken::new("GetObject", error)),
+        }
     }
 
     /// The object as a stream; `None` where there is none.
@@ -232,8 +254,15 @@ impl Objects {
         }
     }
 
-    /// Within the bucket, by the service itself. False where there is no `from`.
-    pub async fn copy(&self, from: &str, to: &str, content_type: &str) -> Result<bool, Broken> {
+    /// Within the bucket, by the service itself. False where there is no `from`; `if_absent` as
+    /// for [`Objects::put`].
+    pub async fn copy(
+        &self,
+        from: &str,
+        to: &str,
+        content_type: &str,
+        if_absent: bool,
+    ) -> Result<bool, PutFailed> {
         let answer = self
             .client
             .copy_object()
@@ -242,12 +271,16 @@ impl Objects {
             .key(to)
             .metadata_directive(MetadataDirective::Replace)
             .content_type(content_type)
+            .set_if_none_match(if_absent.then(|| "*".to_owned()))
+            .customize()
+            .config_override(patient(OBJECT_SIZE_MAX))
             .send()
             .await;
         match answer {
             Ok(_) => Ok(true),
             Err(error) if is_missing(&error) => Ok(false),
-            Err(error) => Err(Broken::new("CopyObject", error)),
+            Err(error) if error.code() == Some("PreconditionFailed") => Err(PutFailed::Exists),
+            Err(error) => Err(Broken::new("CopyObject", error).into()),
         }
     }
 
@@ -262,6 +295,13 @@ impl Objects {
             .map(|_| ())
             .map_err(|error| Broken::new("DeleteObject", error))
     }
+}
+
+/// Waits for an answer about this many bytes as long as they may take.
+fn patient(size: u64) -> aws_sdk_s3::config::Builder {
+    let patience = Duration::from_secs(30 + size / BYTES_PER_SECOND_MIN);
+    let waits = TimeoutConfig::builder().read_timeout(patience).build();
+    aws_sdk_s3::config::Builder::new().timeout_config(waits)
 }
 
 fn put_failed<E>(error: SdkError<E, HttpResponse>) -> PutFailed

@@ -40,7 +40,8 @@ fn a_finished_small_job_is_one_write_unit() {
         scene: SceneRow {
             name: "a-scene-of-usual-name.blend".into(),
             bytes: 1_259_448,
-            sha256: "ab".repeat(32),
+            sha256: Some("ab".repeat(32)),
+            tree: None,
             blender: Some((3, 4)),
         },
         settings: Settings {

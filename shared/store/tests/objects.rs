@@ -96,8 +96,8 @@ async fn an_object_is_put_once_read_within_a_limit_copied_and_deleted() {
     assert!(objects.get("a/b", 299_999).await.is_err());
     assert_eq!(objects.get("a/c", 10).await.unwrap(), None);
 
-    assert!(objects.copy("a/b", "c ü/d", "image/png").await.unwrap());
-    assert!(!objects.copy("a/none", "x", "image/png").await.unwrap());
+    assert!(objects.copy("a/b", "c ü/d", "image/png", false).await.unwrap());
+    assert!(!objects.copy("a/none", "x", "image/png", false).await.unwrap());
     let head = objects.head("c ü/d").await.unwrap().unwrap();
     assert_eq!((head.size, head.content_type.as_deref()), (300_000, Some("image/png")));
 

@@ -152,8 +152,22 @@ pub struct Scene {
     /// Extension with its dot.
     pub format: String,
     pub bytes: u64,
-    /// Lower-case hex.
+    /// Of the whole file, lower-case hex; none while nobody has read it as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// What it is known by instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree: Option<Tree>,
+}
+
+/// A file that came in parts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Tree {
+    /// Over the SHA-256 of each part, in their order; lower-case hex.
     pub sha256: String,
+    /// Of every part but the last.
+    pub part_bytes: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,14 +3,17 @@
 
 mod endpoints;
 mod hostile;
+mod idempotency;
 mod people;
 mod prices;
 mod rates;
+mod scenes;
 mod schema;
 mod stage;
 #[path = "../tree/mod.rs"]
 #[allow(dead_code, reason = "each test file uses its own part of the tree")]
 mod tree;
+mod uploads;
 mod verbs;
 mod walk;
 mod work;

@@ -32,8 +32,7 @@ pub(crate) fn operations(contract: &Value) -> Vec<(String, String, String, Value
             Some((id, method.to_uppercase(), path.clone(), operation.clone()))
         })
     });
-    let later = ["uploadCreate", "uploadComplete"];
-    all.filter(|(id, ..)| !later.contains(&id.as_str())).collect()
+    all.collect()
 }
 
 /// Holds `value` against `schema`; the error names the place.

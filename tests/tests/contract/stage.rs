@@ -26,7 +26,7 @@ pub(crate) struct Hub {
     pub(crate) http: Client,
     contract: Value,
     seen: Mutex<BTreeSet<(String, u16)>>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 pub(crate) struct Answer {
@@ -90,11 +90,16 @@ impl Hub {
         let machine = machine.await.expect("the machine starts");
         let http = Client::builder().redirect(redirect::Policy::none()).timeout(PATIENCE);
         let http = http.build().expect("a client");
-        Hub { machine, http, contract: contract(), seen: Mutex::default(), _folder: folder }
+        Hub { machine, http, contract: contract(), seen: Mutex::default(), folder }
     }
 
     pub(crate) async fn stop(self) {
         self.machine.stop().await;
+    }
+
+    /// Where the machine keeps everything.
+    pub(crate) fn data(&self) -> std::path::PathBuf {
+        self.folder.path().join("data")
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

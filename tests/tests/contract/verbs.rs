@@ -15,8 +15,8 @@ async fn wrong_verbs_and_unknown_paths_are_answered_in_the_envelope() {
             if method != "GET" && path == "/render/pay" {
                 continue; // GET /render/pay is GET /render/{jobId} of a job that is not there.
             }
-            let path =
-                format!("{prefix}{}", path.replace("{id}", NOBODY).replace("{jobId}", NOBODY));
+            let path = path.replace("{id}", NOBODY).replace("{jobId}", NOBODY);
+            let path = format!("{prefix}{}", path.replace("{uploadId}", NOBODY));
             let answer = hub.raw(hub.ask(wrong, &path)).await;
             assert_eq!(answer.status, 405, "{wrong} {path}");
             assert!(answer.header("allow").split([',', ' ']).any(|verb| verb == method), "{path}");

@@ -9,7 +9,7 @@ use crate::people::{
     Seller, blend, buyer, claim, now_ms, order, paid, pricing, quote, still, transfer,
 };
 use crate::stage::Hub;
-use crate::work;
+use crate::{uploads, work};
 
 pub(crate) const NOBODY: &str = "0195a2c4-7d3e-7a10-9c1b-2f4be3a1c001";
 
@@ -21,6 +21,7 @@ async fn every_documented_answer_is_given_by_the_live_hub() {
     let client = buyer(&hub, 101).await;
     submissions(&hub, &client, &seller).await;
     payments(&hub, &client, &seller).await;
+    uploads::walk(&hub, &client).await;
     work::finished(&hub, &client).await;
     // It would be asked, too, whether the scene is at fault.
     seller.set(&hub, "offline").await.is(200);

@@ -2,13 +2,12 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use ed25519_dalek::{Signer as _, SigningKey};
 use framefair_app::delivery::{self, Connection, Dispatched, Put};
-use framefair_app::market::{self, Offer, SpooledScene, Submission, WantedSettings};
+use framefair_app::market::{self, Offer, Scene, Submission, WantedSettings};
 use framefair_app::provider::{self, Registration, Signed, Status};
 use framefair_app::settlement::{Advanced, Signer, Signers, advance};
 use framefair_app::{Call, Ctx, Hint, Platform, Report};
@@ -38,7 +37,7 @@ pub(crate) struct Market {
     client: Signer,
     _cloud: DevCloud,
     _chain: Localnet,
-    folder: TempDir,
+    _folder: TempDir,
 }
 
 impl Market {
@@ -80,9 +79,18 @@ impl Market {
             wallet::airdrop(&rpc, &paid, Lamports(SOL)).await.unwrap();
         }
         let platform = Platform::new(signers.escrow.wallet());
-        let ctx = Ctx { store, chain: rpc, platform };
+        let ctx = Ctx { store, chain: rpc, platform, known: Default::default() };
         let node = SigningKey::from_bytes(&[4; 32]);
-        Market { ctx, rpc: seam, signers, node, client, _cloud: cloud, _chain: chain, folder }
+        Market {
+            ctx,
+            rpc: seam,
+            signers,
+            node,
+            client,
+            _cloud: cloud,
+            _chain: chain,
+            _folder: folder,
+        }
     }
 
     pub(crate) fn costs(&self) -> Vec<Cost> {
@@ -115,6 +123,8 @@ impl Market {
                 .session
         };
         delivery::ready(&self.ctx, &Call::live(), session, 1).await.unwrap();
+        // As every process does when it starts.
+        provider::learn_online(&self.ctx).await.unwrap();
         self.ctx.store.seam().reset();
 
         let job = self.step("quote", self.quote()).await;
@@ -213,19 +223,18 @@ impl Market {
     }
 
     async fn quote(&self) -> JobId {
-        let path = self.folder.path().join("scene.obj");
-        std::fs::File::create(&path).unwrap().write_all(OBJ).unwrap();
-        let scene = SpooledScene {
-            path,
-            name: "scene.obj".into(),
-            bytes: OBJ.len() as u64,
-            sha256: hex::encode(Sha256::digest(OBJ)),
-            head: OBJ.to_vec(),
-        };
+        let scene = Scene::Inline { name: "scene.obj".into(), bytes: OBJ.into() };
         let settings = WantedSettings { resolution: Some((SIDE, SIDE)), ..Default::default() };
         let client = self.client.wallet();
-        let submission =
-            Submission { client, scene, provider: None, settings, price_max: None, private: false };
+        let submission = Submission {
+            client,
+            scene,
+            provider: None,
+            settings,
+            price_max: None,
+            private: false,
+            key: None,
+        };
         let Offer::PaymentDue(quote) =
             market::request(&self.ctx, &mut Call::live(), submission).await.unwrap();
         quote.job

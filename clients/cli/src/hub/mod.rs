@@ -2,6 +2,7 @@
 //! and the envelope; decides nothing about money, and shows nothing.
 
 pub(crate) mod health;
+mod parts;
 pub(crate) mod said;
 mod upload;
 

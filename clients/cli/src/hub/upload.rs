@@ -1,6 +1,7 @@
-//! Sends a scene: multipart in the contract's order, streamed from disk with its length known. The
-//! file is never in memory as a whole.
+//! Orders a job: the scene goes with it, multipart in the contract's order, streamed from disk with
+//! its length known; or, when it is large, before it. The file is never in memory as a whole.
 
+use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,12 +12,12 @@ use framefair_domain::money::Lamports;
 use framefair_domain::wallet::Wallet;
 use futures::stream;
 use reqwest::multipart::{Form, Part};
-use reqwest::{Body, Client, StatusCode};
+use reqwest::{Body, Client, Response, StatusCode};
 use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 
 use super::said::{Envelope, Payment};
-use super::{HubError, body, from_json, refusal, unreachable};
+use super::{HubError, body, from_json, parts, refusal, unreachable};
 use crate::place::HubUrl;
 use crate::settings::Settings;
 
@@ -47,6 +48,10 @@ pub(crate) struct Order<'a> {
 pub(crate) struct Sent(Arc<AtomicU64>);
 
 impl Sent {
+    pub(super) fn set(&self, bytes: u64) {
+        self.0.store(bytes, Ordering::Relaxed);
+    }
+
     pub(crate) fn bytes(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -64,15 +69,21 @@ pub(super) async fn send(
 ) -> Result<Offer, HubError> {
     let settings = serde_json::to_string(order.settings)
         .map_err(|error| HubError::Garbled(error.to_string()))?;
-    let file = File::open(order.scene).await.map_err(|error| {
-        HubError::Unreachable(format!("the scene could not be opened: {error}"))
-    })?;
-    sent.0.store(0, Ordering::Relaxed);
-    let part = Part::stream_with_length(pieces(file, order.bytes, sent.clone()), order.bytes)
-        .file_name(order.file_name.to_owned())
-        .mime_str("application/octet-stream")
-        .map_err(unreachable)?;
-    let mut form = Form::new().part("file", part).text("clientWallet", wallet.to_string());
+    sent.set(0);
+    let uploaded = match order.bytes >= parts::FROM_BYTES {
+        true => parts::upload(client, hub, order, sent).await?,
+        false => None,
+    };
+    let mut request =
+        client.post(hub.route(&["render"])).header("idempotency-key", order.idempotency_key);
+    let mut form = match uploaded {
+        Some(uploaded) => {
+            request = request.header("x-upload-token", uploaded.token);
+            Form::new().text("uploadId", uploaded.id)
+        }
+        None => Form::new().part("file", whole(order, sent).await?),
+    };
+    form = form.text("clientWallet", wallet.to_string());
     if let Some(provider) = order.provider {
         form = form.text("providerId", provider.to_string());
     }
@@ -83,18 +94,7 @@ pub(super) async fn send(
     if let Some(max) = order.max_price {
         form = form.text("maxPrice", max.to_sol());
     }
-    let request = client
-        .post(hub.route(&["render"]))
-        .header("idempotency-key", order.idempotency_key)
-        .multipart(form)
-        .send();
-    let response = tokio::select! {
-        response = request => response.map_err(unreachable)?,
-        () = stalled(sent) => {
-            let s = STALL_MAX.as_secs();
-            return Err(HubError::Unreachable(format!("nothing moved for {s} s while the scene was sent")));
-        }
-    };
+    let response = moving(request.multipart(form).send(), sent).await?;
     if response.status() != StatusCode::PAYMENT_REQUIRED {
         return Err(refusal(response).await);
     }
@@ -105,8 +105,32 @@ pub(super) async fn send(
     from_json(payment.get().as_bytes())
 }
 
-/// The file's first `bytes`, or an error: the length was promised to the hub.
-fn pieces(file: File, bytes: u64, sent: Sent) -> Body {
+/// The scene as a part of the form.
+async fn whole(order: &Order<'_>, sent: &Sent) -> Result<Part, HubError> {
+    let file = File::open(order.scene).await.map_err(|error| {
+        HubError::Unreachable(format!("the scene could not be opened: {error}"))
+    })?;
+    let part = Part::stream_with_length(pieces(file, order.bytes, sent.clone()), order.bytes);
+    let part = part.file_name(order.file_name.to_owned());
+    part.mime_str("application/octet-stream").map_err(unreachable)
+}
+
+/// The answer to a request whose body is `sent`, as long as the line is alive.
+pub(super) async fn moving(
+    request: impl Future<Output = reqwest::Result<Response>>,
+    sent: &Sent,
+) -> Result<Response, HubError> {
+    tokio::select! {
+        response = request => response.map_err(unreachable),
+        () = stalled(sent) => {
+            let s = STALL_MAX.as_secs();
+            Err(HubError::Unreachable(format!("nothing moved for {s} s while the scene was sent")))
+        }
+    }
+}
+
+/// The file's next `bytes`, or an error: the length was promised to the hub.
+pub(super) fn pieces(file: File, bytes: u64, sent: Sent) -> Body {
     let start = (file.take(bytes), bytes, sent);
     Body::wrap_stream(stream::try_unfold(start, |(mut file, left, sent)| async move {
         if left == 0 {

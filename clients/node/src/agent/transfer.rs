@@ -61,7 +61,7 @@ impl Transfers {
             return Err(format!("the store answered {}", answer.status()));
         }
         let mut file = File::create(to).await.map_err(|error| error.to_string())?;
-        let (mut hash, mut bytes) = (Sha256::new(), 0_u64);
+        let (mut identity, mut bytes) = (Identity::new(scene), 0_u64);
         let mut body = answer.bytes_stream();
         while let Some(chunk) = body.next().await {
             let chunk = chunk.map_err(without_url)?;
@@ -69,11 +69,11 @@ impl Transfers {
             if bytes > scene.bytes {
                 return Err("the scene is longer than announced".to_owned());
             }
-            hash.update(&chunk);
+            identity.update(&chunk);
             file.write_all(&chunk).await.map_err(|error| error.to_string())?;
         }
         file.flush().await.map_err(|error| error.to_string())?;
-        if bytes != scene.bytes || hex::encode(hash.finalize()) != scene.sha256 {
+        if bytes != scene.bytes || !identity.is_as_announced() {
             return Err("the scene is not the one that was announced".to_owned());
         }
         Ok(())
@@ -113,8 +113,64 @@ impl Transfers {
 
 /// Whether the scene lies at `path` from an earlier try, to the byte.
 pub(crate) async fn is_there(scene: &Scene, path: &Path) -> bool {
-    let there = measure(path).await;
-    there.is_ok_and(|file| file.size == scene.bytes && file.sha256 == scene.sha256)
+    let reading = async {
+        let mut file = File::open(path).await?;
+        let (mut identity, mut size) = (Identity::new(scene), 0_u64);
+        let mut chunk = vec![0; 256 << 10];
+        loop {
+            let n = file.read(&mut chunk).await?;
+            if n == 0 {
+                return Ok::<_, std::io::Error>(size == scene.bytes && identity.is_as_announced());
+            }
+            size += n as u64;
+            identity.update(&chunk[..n]);
+        }
+    };
+    reading.await.unwrap_or(false)
+}
+
+/// What a scene is known by, computed while it comes: the hash of the whole, or that over the
+/// hashes of its parts.
+struct Identity<'a> {
+    scene: &'a Scene,
+    whole: Sha256,
+    parts: Sha256,
+    part: Sha256,
+    left: u64,
+}
+
+impl Identity<'_> {
+    fn new(scene: &Scene) -> Identity<'_> {
+        let left = scene.tree.as_ref().map_or(u64::MAX, |tree| tree.part_bytes.max(1));
+        let empty = Sha256::new;
+        Identity { scene, whole: empty(), parts: empty(), part: empty(), left }
+    }
+
+    fn update(&mut self, mut bytes: &[u8]) {
+        let Some(tree) = &self.scene.tree else { return self.whole.update(bytes) };
+        while !bytes.is_empty() {
+            let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(bytes.len());
+            let (now, later) = bytes.split_at(most);
+            self.part.update(now);
+            self.left -= now.len() as u64;
+            bytes = later;
+            if self.left == 0 {
+                self.parts.update(self.part.finalize_reset());
+                self.left = tree.part_bytes.max(1);
+            }
+        }
+    }
+
+    fn is_as_announced(mut self) -> bool {
+        let Some(tree) = &self.scene.tree else {
+            let whole = hex::encode(self.whole.finalize());
+            return self.scene.sha256.as_ref() == Some(&whole);
+        };
+        if self.left < tree.part_bytes.max(1) {
+            self.parts.update(self.part.finalize());
+        }
+        hex::encode(self.parts.finalize()) == tree.sha256
+    }
 }
 
 /// Size and hash of a file, read once.
@@ -135,4 +191,44 @@ pub(crate) async fn measure(path: &Path) -> std::io::Result<Stored> {
 /// Presigned URLs are secrets, and errors like to quote them.
 fn without_url(error: reqwest::Error) -> String {
     error.without_url().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use framefair_wire::market::Tree;
+
+    use super::*;
+
+    fn scene(sha256: Option<String>, tree: Option<Tree>) -> Scene {
+        let text = |text: &str| text.to_owned();
+        Scene { url: text(""), name: text("a"), format: text(".obj"), bytes: 0, sha256, tree }
+    }
+
+    #[test]
+    fn a_scene_is_known_by_its_hash_or_by_that_over_its_parts() {
+        let hash = |bytes: &[u8]| Sha256::digest(bytes);
+        let bytes = b"0123456789";
+        for part_bytes in [1, 3, 5, 10, 11] {
+            let mut over = Sha256::new();
+            for part in bytes.chunks(part_bytes) {
+                over.update(hash(part));
+            }
+            let part_bytes = part_bytes as u64;
+            let tree = Tree { sha256: hex::encode(over.finalize()), part_bytes };
+            let scene = scene(None, Some(tree));
+            for step in 1..=bytes.len() {
+                let mut identity = Identity::new(&scene);
+                bytes.chunks(step).for_each(|chunk| identity.update(chunk));
+                assert!(identity.is_as_announced(), "parts of {part_bytes}, chunks of {step}");
+            }
+            let mut other = Identity::new(&scene);
+            other.update(b"0123456780");
+            assert!(!other.is_as_announced());
+        }
+        let whole = scene(Some(hex::encode(hash(bytes))), None);
+        let mut identity = Identity::new(&whole);
+        identity.update(bytes);
+        assert!(identity.is_as_announced());
+        assert!(!Identity::new(&scene(None, None)).is_as_announced(), "unknown is not announced");
+    }
 }

@@ -13,6 +13,9 @@ mod render_result;
 mod render_status;
 mod render_submit;
 mod stats;
+mod upload_complete;
+mod upload_create;
+mod upload_parts;
 
 use utoipa_axum::routes;
 
@@ -34,5 +37,8 @@ pub(crate) fn all() -> Vec<(&'static str, Route)> {
         ("providerPricing", || routes!(provider_pricing::provider_pricing)),
         ("providerComplete", || routes!(provider_complete::provider_complete)),
         ("providerFailed", || routes!(provider_failed::provider_failed)),
+        ("uploadCreate", || routes!(upload_create::upload_create)),
+        ("uploadParts", || routes!(upload_parts::upload_parts)),
+        ("uploadComplete", || routes!(upload_complete::upload_complete)),
     ]
 }

@@ -5,7 +5,7 @@ use framefair_app::{Refusal, market};
 use framefair_domain::id::JobId;
 use framefair_domain::signing::Once;
 use framefair_domain::wallet::TxSignature;
-use framefair_http::{Api, JsonBody, PathId};
+use framefair_http::{Api, JsonBody, Named, PathId};
 use serde::{Deserialize, Serialize};
 
 use crate::Market;
@@ -34,9 +34,13 @@ pub(crate) struct Cancelled {
         (status = 401, description = "bad signature"), (status = 404, description = "no such job")))]
 pub(crate) async fn render_cancel(
     State(api): State<Api>,
+    Named(key, _): Named<Market>,
     PathId(job, _): PathId<Market, JobId>,
     JsonBody(wish, _): JsonBody<Market, Wish>,
 ) -> Result<Data<Cancelled>, Error> {
+    let input = format!("{} {} {}", wish.timestamp, wish.nonce, wish.signature);
+    let route = "POST /render/{jobId}/cancel";
+    market::name_request(&api.ctx, &api.call(), key, route, job, input.as_bytes()).await?;
     let once = Once::read(Some(wish.timestamp), Some(&wish.nonce)).map_err(Refusal::from)?;
     let once = once.ok_or_else(|| Refusal::invalid("timestamp and nonce are needed"))?;
     let cancel = market::Cancel { job, signature: wish.signature, once };

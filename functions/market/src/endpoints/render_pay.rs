@@ -3,7 +3,7 @@
 use axum::extract::State;
 use framefair_app::{Refusal, market};
 use framefair_domain::id::JobId;
-use framefair_http::{Api, JsonBody};
+use framefair_http::{Api, JsonBody, Named};
 use serde::{Deserialize, Serialize};
 
 use crate::Market;
@@ -31,9 +31,12 @@ pub(crate) struct Accepted {
         (status = 402, description = "not found yet; may be repeated"), (status = 404, description = "no such job")))]
 pub(crate) async fn render_pay(
     State(api): State<Api>,
+    Named(key, _): Named<Market>,
     JsonBody(payment, _): JsonBody<Market, Payment>,
 ) -> Result<Data<Accepted>, Error> {
     let job = payment.job_id.parse().map_err(|_| Refusal::NotFound)?;
+    let input = payment.tx_signature.as_bytes();
+    market::name_request(&api.ctx, &api.call(), key, "POST /render/pay", job, input).await?;
     let paid = market::pay(&api.ctx, &mut api.call(), job, &payment.tx_signature).await?;
     let status = crate::shapes::status_of(paid.job);
     Ok(data(Accepted { job_id: job, status, message: "Payment confirmed, render queued" }))

@@ -4,26 +4,27 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use framefair_app::market::{self, Offer, SpooledScene, Submission};
-use framefair_app::{Ctx, Refusal};
+use framefair_app::market::{self, Offer, Scene, Submission};
+use framefair_app::{IdempotencyKey, Refusal};
 use framefair_domain::money::Lamports;
-use framefair_http::{Api, Form, FormLimits, FormParts, read_form};
+use framefair_http::{Api, Caller, Form, FormParts, Named, read_form};
 use serde::Serialize;
 
 use crate::Market;
 use crate::face::Error;
-use crate::shapes::{PaymentRequired, read_settings};
+use crate::shapes::{PaymentRequired, read_settings, uploaded};
 
 #[utoipa::path(post, path = "/render", operation_id = "renderSubmit", tag = "Render",
-    request_body(content_type = "multipart/form-data", description = "file, clientWallet, providerId, settings, maxPrice, private"),
+    request_body(content_type = "multipart/form-data", description = "file or uploadId, clientWallet, providerId, settings, maxPrice, private"),
     responses((status = 402, description = "the quote"), (status = 400, description = "bad input"),
         (status = 404, description = "providerId unknown"), (status = 503, description = "nobody can render this")))]
 pub(crate) async fn render_submit(
     State(api): State<Api>,
+    caller: Caller,
+    Named(key, _): Named<Market>,
     FormParts(parts, _): FormParts<Market>,
 ) -> Result<Response, Error> {
-    let form = read_form(parts, limits(&api.ctx)).await?;
-    let (submission, _spool) = submission(form)?;
+    let submission = submission(read_form(parts, "file").await?, &caller, key)?;
     let Offer::PaymentDue(quote) = market::request(&api.ctx, &mut api.call(), submission).await?;
     let payment = PaymentRequired::from(*quote);
     let body = Unpaid { success: false, error: "Payment Required", payment };
@@ -38,16 +39,11 @@ struct Unpaid {
     payment: PaymentRequired,
 }
 
-fn limits(ctx: &Ctx) -> FormLimits {
-    FormLimits {
-        file_part: "file",
-        file_bytes_max: ctx.platform.scene_bytes_max,
-        head_bytes: framefair_app::market::SCENE_HEAD_BYTES,
-    }
-}
-
-/// Reads the parts; the file stays on disk as long as what is returned beside lives.
-fn submission(form: Form) -> Result<(Submission, tempfile::TempPath), Refusal> {
+fn submission(
+    form: Form,
+    caller: &Caller,
+    key: Option<IdempotencyKey>,
+) -> Result<Submission, Refusal> {
     let client = form.need("clientWallet")?.trim();
     let client = client.parse().map_err(|why| Refusal::Invalid(format!("clientWallet: {why}")))?;
     let provider = form.text("providerId").map(str::trim).filter(|id| !id.is_empty());
@@ -61,13 +57,13 @@ fn submission(form: Form) -> Result<(Submission, tempfile::TempPath), Refusal> {
         Some(_) => return Err(Refusal::invalid("private: it is true or false")),
     };
     let settings = read_settings(form.text("settings"))?;
-    let file = form.file.ok_or_else(|| Refusal::invalid("the part `file` is missing"))?;
-    let scene = SpooledScene {
-        path: file.path.to_path_buf(),
-        name: file.name,
-        bytes: file.bytes,
-        sha256: file.sha256,
-        head: file.head,
+    let scene = match uploaded(&form, caller, "file")? {
+        Some((id, pass)) => Scene::Uploaded { id, pass },
+        None => {
+            let missing = || Refusal::invalid("the part `file` is missing");
+            let file = form.file.ok_or_else(missing)?;
+            Scene::Inline { name: file.name, bytes: file.bytes }
+        }
     };
-    Ok((Submission { client, scene, provider, settings, price_max, private }, file.path))
+    Ok(Submission { client, scene, provider, settings, price_max, private, key })
 }

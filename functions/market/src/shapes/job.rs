@@ -83,7 +83,8 @@ pub(crate) struct RenderJob {
     created_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     started_at: Option<Timestamp>,
-    file_hash: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file_hash: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     final_price: Option<Sol>,
     #[serde(skip_serializing_if = "Option::is_none")]

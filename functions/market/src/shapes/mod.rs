@@ -4,6 +4,7 @@ mod job;
 mod money;
 mod provider;
 mod settings;
+mod upload;
 
 use axum::Json;
 use serde::Serialize;
@@ -12,6 +13,7 @@ pub(crate) use job::{PaymentRequired, RenderJob, status_of};
 pub(crate) use money::{Sol, Tenths};
 pub(crate) use provider::{ProviderView, RawPricing, Spec};
 pub(crate) use settings::read_settings;
+pub(crate) use upload::{Parts, Upload, read_parts, uploaded};
 
 /// `{"success": true, "data": …}`.
 #[derive(Debug, Serialize)]

@@ -1,17 +1,18 @@
 //! A provider that does not speak the node protocol hands in its result, or gives up, over HTTP.
 
-use std::path::Path;
-
-use framefair_domain::id::{JobId, ProviderId};
+use bytes::Bytes;
+use framefair_domain::id::{JobId, ProviderId, UploadId};
 use framefair_domain::job::{Event, State};
 use framefair_domain::signing;
 use framefair_store::rows::{JobRow, ProviderRow};
 use framefair_store::{PutFailed, Queue, WriteFailed, keys};
+use sha2::{Digest, Sha256};
 
 use super::push::raise_doubt;
 use super::report::shown;
 use super::{Session, failed, held_lease, pushed_lease};
 use crate::provider::Signed;
+use crate::uploads::{self, Pass, Taken, UploadKind};
 use crate::write::step;
 use crate::{Call, Ctx, Hint, Refusal, Report};
 
@@ -24,30 +25,40 @@ pub struct HandIn {
     /// Seconds, as the raw text that was signed.
     pub render_time: String,
     pub signed: Signed,
+    pub result: Handed,
 }
+
+/// The result: sent with the request, or uploaded before.
+#[derive(Debug)]
+pub enum Handed {
+    Inline(Bytes),
+    Uploaded { id: UploadId, pass: Pass },
+}
+
+/// The same, found to be there.
+enum Found {
+    Inline(Bytes),
+    Uploaded(Box<Taken>),
+}
+
+/// The longest name of bytes that stands beside a staged result.
+const MARK_BYTES_MAX: u64 = 100;
 
 /// Takes the file as the delivery of the provider's current lease. The same bytes again are fine,
 /// other bytes are not.
-pub async fn hand_in(
-    ctx: &Ctx,
-    call: &Call,
-    given: HandIn,
-    file: &Path,
-    sha256: &str,
-) -> Result<(), Refusal> {
+pub async fn hand_in(ctx: &Ctx, call: &Call, given: HandIn) -> Result<(), Refusal> {
     let render_ms = milliseconds(&given.render_time)?;
     let provider = ctx.store.get::<ProviderRow>(&keys::provider(given.provider)).await?;
     let provider = provider.ok_or(Refusal::NotFound)?;
     let text = signing::complete(given.job, &given.render_time);
     let nonce = given.signed.verify(ctx, call, &provider.wallet, text)?;
     let job = ctx.store.get::<JobRow>(&keys::job(given.job)).await?.ok_or(Refusal::NotFound)?;
+    let file = found(ctx, call, given.result).await?;
     let job = match held_lease(ctx, given.provider, job.id, job.task.epoch).await {
         // Its first answer got lost: it was taken, and by now it may be verified.
         Err(Refusal::StaleLease) if job.provider == given.provider => {
-            let (key, _) = staged(&job);
-            let mark = keys::object::staged_mark(&key, sha256);
-            let before = ctx.store.objects().head(&mark).await?;
-            return before.map(drop).ok_or(Refusal::StaleLease);
+            let before = was_staged(ctx, &job).await? == Some(file.name());
+            return if before { Ok(()) } else { Err(Refusal::StaleLease) };
         }
         held => held?,
     };
@@ -58,26 +69,17 @@ pub async fn hand_in(
         }
     }
     let epoch = job.task.epoch;
-    let (key, kind) = staged(&job);
-    // The name of the bytes stands beside them, so that a repeat can be told from a swap.
-    let mark = keys::object::staged_mark(&key, sha256);
-    let objects = ctx.store.objects();
-    let again = match objects.put_file(&key, file, kind, true).await {
-        Ok(()) => {
-            objects.put(&mark, Default::default(), kind, false).await?;
-            false
-        }
-        Err(PutFailed::Exists) if objects.head(&mark).await?.is_some() => true,
-        Err(PutFailed::Exists) => {
-            return Err(Refusal::invalid("another result was handed in for this job before"));
-        }
-        Err(other) => return Err(other.into()),
-    };
-    match remember(ctx, call, given.provider, job.id, Report { epoch, render_ms }).await {
+    let again = stage(ctx, &job, &file).await?;
+    let report = Report { epoch, render_ms };
+    match remember(ctx, call, given.provider, job.id, report).await {
         // The first call was dealt with while this one looked.
-        Err(Refusal::StaleLease) if again => Ok(()),
-        remembered => remembered,
+        Err(Refusal::StaleLease) if again => {}
+        remembered => remembered?,
     }
+    if let Found::Uploaded(taken) = &file {
+        uploads::forget(ctx, &taken.upload).await;
+    }
+    Ok(())
 }
 
 /// Nobody hands in twice by himself, so the job itself remembers that its result waits for a verdict.
@@ -102,6 +104,62 @@ async fn remember(
         return Ok(());
     }
     Err(Refusal::Busy)
+}
+
+async fn found(ctx: &Ctx, call: &Call, result: Handed) -> Result<Found, Refusal> {
+    match result {
+        Handed::Inline(bytes) => Ok(Found::Inline(bytes)),
+        Handed::Uploaded { id, pass } => {
+            let taken = uploads::take(ctx, call, id, &pass, UploadKind::Result).await?;
+            Ok(Found::Uploaded(Box::new(taken)))
+        }
+    }
+}
+
+impl Found {
+    /// What tells these bytes from others.
+    fn name(&self) -> String {
+        match self {
+            Found::Inline(bytes) => hex::encode(Sha256::digest(bytes)),
+            Found::Uploaded(taken) => taken.sha256.clone().unwrap_or_else(|| taken.tree.clone()),
+        }
+    }
+}
+
+/// Puts the delivery where verification looks for it, once. The name of the bytes stands beside
+/// them, so that a repeat can be told from a swap; says whether this is one.
+async fn stage(ctx: &Ctx, job: &JobRow, file: &Found) -> Result<bool, Refusal> {
+    let (key, kind) = staged(job);
+    let objects = ctx.store.objects();
+    let put = match file {
+        Found::Inline(bytes) => objects.put(&key, bytes.clone(), kind, true).await,
+        Found::Uploaded(taken) => {
+            match objects.copy(&taken.upload.object(), &key, kind, true).await {
+                // Its row says that it is complete a moment before it is.
+                Ok(false) => return Err(Refusal::Busy),
+                other => other.map(drop),
+            }
+        }
+    };
+    match put {
+        Ok(()) => {
+            let mark = keys::object::staged_mark(&key);
+            objects.put(&mark, file.name().into(), "text/plain", false).await?;
+            Ok(false)
+        }
+        Err(PutFailed::Exists) if was_staged(ctx, job).await? == Some(file.name()) => Ok(true),
+        Err(PutFailed::Exists) => {
+            Err(Refusal::invalid("another result was handed in for this job before"))
+        }
+        Err(other) => Err(other.into()),
+    }
+}
+
+/// The name of the bytes that were handed in under the job's newest lease.
+async fn was_staged(ctx: &Ctx, job: &JobRow) -> Result<Option<String>, Refusal> {
+    let mark = keys::object::staged_mark(&staged(job).0);
+    let name = ctx.store.objects().get(&mark, MARK_BYTES_MAX).await?;
+    Ok(name.map(|name| String::from_utf8_lossy(&name).into_owned()))
 }
 
 /// Where a delivery under the job's newest lease goes, and what it is.

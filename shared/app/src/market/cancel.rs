@@ -49,7 +49,8 @@ pub async fn cancel(ctx: &Ctx, call: &mut Call, cancel: Cancel) -> Result<JobRow
     if effects.contains(&Effect::Refund) {
         settlement::plan_refund(&mut job)?;
     } else {
-        job.due = None;
+        // Its scene is still to be removed.
+        job.due = Some(call.now);
     }
     let nonce = provider::nonce_write(&job.client, &cancel.once.nonce, call.now);
     match ctx.store.transact(vec![nonce, replace(&mut job)]).await {

@@ -2,18 +2,23 @@
 //! and to have it back.
 
 mod cancel;
+mod choice;
+mod named;
 mod pay;
 mod request;
+mod scene;
 mod view;
 
 pub use cancel::{Cancel, cancel};
+pub(crate) use choice::{candidate, price_of};
+pub use named::name_request;
 pub(crate) use pay::accept;
 pub use pay::{Paid, pay};
-pub use request::{Offer, Quote, SpooledScene, Submission, WantedSettings, request};
-pub(crate) use request::{candidate, price_of};
+pub use request::{Offer, Quote, Submission, WantedSettings, request};
+pub use scene::Scene;
 pub use view::{JobView, ResultFile, job, result_file, result_url};
 
 pub use framefair_store::rows::{JobRow, OutputFormat};
 
-/// How much of a scene's beginning a submission needs in memory.
-pub const SCENE_HEAD_BYTES: usize = framefair_blend::HEAD_BYTES;
+/// How much of a scene's beginning is read.
+const SCENE_HEAD_BYTES: usize = framefair_blend::HEAD_BYTES;

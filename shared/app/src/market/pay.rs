@@ -14,7 +14,7 @@ use framefair_store::{Queue, TransactFailed, When, Write, keys};
 
 use crate::statistics::Count;
 use crate::write::{replace, step};
-use crate::{Call, Ctx, Hint, Refusal, watch};
+use crate::{Call, Ctx, Hint, Refusal, uploads, watch};
 
 /// Looks for a payment that is not yet visible: three in six seconds.
 const LOOKS: [Duration; 3] =
@@ -120,6 +120,7 @@ pub(crate) async fn accept(
     ctx.hint(Queue::Dispatch, &Hint::about(id), 0).await;
     let lamports = i64::try_from(lamports.0).unwrap_or(i64::MAX);
     ctx.count(Some(id), Count { jobs: 1, lamports, ..Count::default() }).await;
+    Box::pin(uploads::release_paid(ctx, &job)).await;
     Ok(Paid { job })
 }
 

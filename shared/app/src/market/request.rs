@@ -1,46 +1,35 @@
 //! A scene comes in, a provider is chosen, and the price is fixed for fifteen minutes.
 
-use std::path::PathBuf;
-
 use framefair_domain::frames::FrameRange;
 use framefair_domain::id::{JobId, ProviderId};
 use framefair_domain::job::State;
 use framefair_domain::money::Lamports;
-use framefair_domain::quote::{self, Breakdown, QUOTE_TTL_MS};
-use framefair_domain::scheduling::{Candidate, Need, choose};
+use framefair_domain::quote::{Breakdown, QUOTE_TTL_MS};
+use framefair_domain::scheduling::Need;
 use framefair_domain::settlement::{Inflow, Outflow};
 use framefair_domain::time::{MINUTE_MS, Timestamp};
 use framefair_domain::wallet::Wallet;
-use framefair_store::rows::{JobRow, OutputFormat, ProviderRow, SceneRow, Settings, Status, Task};
-use framefair_store::{When, Write, keys};
+use framefair_store::rows::{JobRow, OutputFormat, SceneRow, Settings, Task};
+use framefair_store::{When, Write, WriteFailed, keys};
 
+use super::choice::{Offered, offered};
+use super::scene::{Scene, Seen};
 use super::view::token_hash;
-use crate::provider::Listed;
-use crate::{Call, Ctx, Refusal, provider};
+use crate::idempotency::{Claim, Claiming, IdempotencyKey, Input};
+use crate::uploads::{self, INLINE_BYTES_MAX};
+use crate::{Call, Ctx, Refusal};
 
 /// What the client asks for, as far as the edge could read it.
 #[derive(Debug)]
 pub struct Submission {
     pub client: Wallet,
-    pub scene: SpooledScene,
+    pub scene: Scene,
     pub provider: Option<ProviderId>,
     pub settings: WantedSettings,
     pub price_max: Option<Lamports>,
     /// Only who shows the quote's token may read the job.
     pub private: bool,
-}
-
-/// A scene file that the edge has written to disk while it came in.
-#[derive(Debug)]
-pub struct SpooledScene {
-    pub path: PathBuf,
-    /// The client's name for it; hostile.
-    pub name: String,
-    pub bytes: u64,
-    /// Lower-case hex.
-    pub sha256: String,
-    /// Its first bytes, up to `framefair_blend::HEAD_BYTES`.
-    pub head: Vec<u8>,
+    pub key: Option<IdempotencyKey>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -70,62 +59,178 @@ pub struct Quote {
     pub pay_to: Wallet,
     pub expires: Timestamp,
     pub memo: String,
-    /// What opens a private job; shown here and never again.
+    /// What opens a private job; shown here and to who repeats the request.
     pub access_token: Option<String>,
 }
 
+/// Prices a scene and keeps it for as long as the price stands. One number runs through it: an
+/// upload's is the job's, and a repeated request finds its first one's, so whatever is doubled or
+/// cut off ends in one job.
+///
+/// Two round trips to the table: everything that is read, and the job.
 pub async fn request(ctx: &Ctx, call: &mut Call, submission: Submission) -> Result<Offer, Refusal> {
-    let Submission { client, scene, provider: named, settings, price_max, private } = submission;
-    ctx.refuse_escrow_as_party(&client)?;
-    if scene.bytes > ctx.platform.scene_bytes_max {
-        let max = ctx.platform.scene_bytes_max >> 20;
-        return Err(Refusal::Invalid(format!("the scene is larger than {max} MiB")));
+    ctx.refuse_escrow_as_party(&submission.client)?;
+    let fresh = submission.scene.id().unwrap_or_else(|| JobId::new(call.now, call.entropy()));
+    let claiming = submission.claiming();
+    // The claim waits for nothing: what is refused beside it may be sent again.
+    let claim = async {
+        match &claiming {
+            None => Ok(Claim::Ours),
+            Some(claiming) => claiming.claim(ctx, call, &fresh.to_string()).await,
+        }
+    };
+    let wallet = submission.client.to_string();
+    // Only what was uploaded can be large.
+    let room = uploads::room(ctx, submission.scene.id().map(|_| wallet));
+    // Boxed: side by side these are large for a stack.
+    let (seen, offered, room, claim) = tokio::try_join!(
+        Box::pin(submission.scene.look(ctx, call)),
+        Box::pin(offered(ctx, submission.provider)),
+        Box::pin(room),
+        Box::pin(claim)
+    )?;
+    let id = match (claim, &claiming) {
+        (Claim::Made(made), Some(claiming)) => {
+            match Box::pin(earlier(ctx, call, claiming, &made, fresh)).await? {
+                Earlier::Job(job) => return answer(ctx, &submission.scene, *job).await,
+                Earlier::Unmade(id) => id,
+            }
+        }
+        _ => fresh,
+    };
+    let job = quoted(ctx, call, id, &submission, &seen, offered)?;
+    let large = job.scene.bytes > INLINE_BYTES_MAX;
+    let entry = uploads::Entry {
+        name: id.to_string(),
+        bytes: job.scene.bytes,
+        until: job.expires.plus_ms(2 * uploads::SCENE_AFTER_QUOTE_MS),
+    };
+    let reserve = async { if large { room.reserve(ctx, call, &entry).await } else { Ok(()) } };
+    // Before the scene: until it is there nobody knows the job, and the sweeper knows what to
+    // remove whatever happens.
+    let (written, reserved) =
+        tokio::join!(ctx.store.write(Write::put(&job, When::Absent)), Box::pin(reserve));
+    reserved?;
+    match written {
+        Ok(()) => {
+            let lamports = job.price.total.0;
+            tracing::info!(job = %id, provider = %job.provider, lamports, "Quoted a job");
+            answer(ctx, &submission.scene, job).await
+        }
+        // The same request a moment before, or an upload that is a job already.
+        Err(WriteFailed::Condition) => {
+            let job = ctx.store.get::<JobRow>(&keys::job(id)).await?.ok_or(Refusal::Busy)?;
+            if claiming.is_none() {
+                return Err(Refusal::invalid("this upload is another job's scene already"));
+            }
+            answer(ctx, &submission.scene, job).await
+        }
+        Err(other) => Err(other.into()),
     }
-    let seen = framefair_blend::inspect(&scene.name, &scene.head, scene.bytes)?;
-    let file_start = seen.frames.as_ref().map_or(1, |frames| frames.start);
+}
+
+impl Submission {
+    /// The client's name for this request, with what makes it the same request.
+    fn claiming(&self) -> Option<Claiming> {
+        let key = self.key.as_ref()?;
+        let account = self.client.to_string();
+        let settings = &self.settings;
+        let frames = settings.frames.map(|frames| (frames.start, frames.end));
+        let wanted = format!(
+            "{:?} {:?} {frames:?} {:?} {:?} {:?} {:?} {}",
+            self.provider,
+            settings.resolution,
+            settings.engine,
+            settings.samples,
+            settings.output,
+            self.price_max,
+            self.private,
+        );
+        let input = Input::default().with(wanted).with(self.scene.identity());
+        Some(Claiming::new(key, "POST /render", &account, input))
+    }
+}
+
+/// What an earlier request of the same name has come to.
+enum Earlier {
+    Job(Box<JobRow>),
+    /// It was cut off, or is under way: this one may make the job, under that number.
+    Unmade(JobId),
+}
+
+async fn earlier(
+    ctx: &Ctx,
+    call: &Call,
+    claiming: &Claiming,
+    made: &str,
+    fresh: JobId,
+) -> Result<Earlier, Refusal> {
+    let mut made = made.to_owned();
+    // The first job may be over, and somebody may just have renewed it.
+    for _ in 0..2 {
+        let id: JobId = made.parse().map_err(|_| Refusal::Busy)?;
+        let job = ctx.store.get::<JobRow>(&keys::job(id)).await?;
+        let Some(job) = job else { return Ok(Earlier::Unmade(id)) };
+        let over = job.payment.is_none() && job.expires <= call.now;
+        if !over {
+            return Ok(Earlier::Job(Box::new(job)));
+        }
+        match claiming.renew(ctx, call, &made, &fresh.to_string()).await? {
+            Claim::Ours => return Ok(Earlier::Unmade(fresh)),
+            Claim::Made(other) => made = other,
+        }
+    }
+    Err(Refusal::Busy)
+}
+
+/// The job as it will be, if somebody can render the scene.
+fn quoted(
+    ctx: &Ctx,
+    call: &mut Call,
+    id: JobId,
+    submission: &Submission,
+    seen: &Seen,
+    offered: Offered,
+) -> Result<JobRow, Refusal> {
+    let settings = &submission.settings;
+    let file_start = seen.scene.frames.as_ref().map_or(1, |frames| frames.start);
     let frames = settings.frames.unwrap_or(FrameRange::single(file_start));
-    let blender = seen.blender.as_ref().map(|version| (version.major, version.minor));
     let within = |range: &framefair_blend::FrameRange| {
         range.start <= frames.start && frames.end <= range.end
     };
-    let own_range = frames.count() > 1 && seen.frames.as_ref().is_some_and(within);
+    let own_range = frames.count() > 1 && seen.scene.frames.as_ref().is_some_and(within);
+    let blender = seen.scene.blender.as_ref().map(|version| (version.major, version.minor));
     let need = Need {
-        format: seen.format.to_string(),
+        format: seen.scene.format.to_string(),
         blender,
         engine: settings.engine.clone(),
-        bytes: scene.bytes,
+        bytes: seen.bytes,
         frames: frames.count(),
     };
-
-    let (provider, price) = match named {
-        Some(id) => named_provider(ctx, id, &need, price_max).await?,
-        None => cheapest_provider(ctx, call, &need, price_max).await?,
-    };
-
+    let (provider, price) = offered.choose(call, &need, submission.price_max)?;
     let (width, height) = settings.resolution.unwrap_or(RESOLUTION_DEFAULT);
-    let id = JobId::new(call.now, call.entropy());
-    let expires = call.now.plus_ms(QUOTE_TTL_MS);
-    let token = private.then(|| hex::encode(call.entropy::<32>()));
-    let job = JobRow {
+    let token = submission.private.then(|| reader_token(ctx, id)).transpose()?;
+    Ok(JobRow {
         id,
         rev: 1,
         state: State::AwaitingPayment,
-        client,
+        client: submission.client,
         provider: provider.id,
         pay_to: ctx.platform.escrow,
         created: call.now,
-        expires,
+        expires: call.now.plus_ms(QUOTE_TTL_MS),
         scene: SceneRow {
-            name: framefair_blend::safe_file_name(&scene.name),
-            bytes: scene.bytes,
-            sha256: scene.sha256,
+            name: framefair_blend::safe_file_name(&seen.name),
+            bytes: seen.bytes,
+            sha256: seen.sha256.clone(),
+            tree: seen.tree.clone(),
             blender,
         },
         settings: Settings {
             width,
             height,
             frames,
-            engine: settings.engine,
+            engine: settings.engine.clone(),
             samples: settings.samples,
             output: settings.output,
             own_range,
@@ -146,103 +251,27 @@ pub async fn request(ctx: &Ctx, call: &mut Call, submission: Submission) -> Resu
         reader: token.as_deref().map(token_hash),
         // Soon, in case a hint is lost; a small job is done by then.
         due: Some(call.now.plus_ms(FIRST_LOOK_MS)),
-    };
-    // The scene first: a job without its scene could be paid for and never rendered.
-    ctx.store
-        .objects()
-        .put_file(&job.scene_object(), &scene.path, "application/octet-stream", false)
-        .await?;
-    ctx.store.write(Write::put(&job, When::Absent)).await?;
-    tracing::info!(job = %id, provider = %provider.id, lamports = price.total.0, "Quoted a job");
+    })
+}
+
+/// The quote, once the scene is where the job expects it. A repeated request puts it again, since
+/// the first one may have been cut off in between.
+async fn answer(ctx: &Ctx, scene: &Scene, job: JobRow) -> Result<Offer, Refusal> {
+    if job.state == State::AwaitingPayment {
+        Box::pin(scene.keep(ctx, &job)).await?;
+    }
+    let private = job.reader.is_some();
     Ok(Offer::PaymentDue(Box::new(Quote {
-        job: id,
-        price,
+        access_token: private.then(|| reader_token(ctx, job.id)).transpose()?,
+        job: job.id,
+        price: job.price,
         pay_to: job.pay_to,
-        expires,
+        expires: job.expires,
         memo: job.terms().memo(),
-        access_token: token,
     })))
 }
 
-/// The provider that the client named: it may be busy, but it must be there and able.
-async fn named_provider(
-    ctx: &Ctx,
-    id: ProviderId,
-    need: &Need,
-    price_max: Option<Lamports>,
-) -> Result<(ProviderRow, Breakdown), Refusal> {
-    let provider =
-        ctx.store.get::<ProviderRow>(&keys::provider(id)).await?.ok_or(Refusal::NotFound)?;
-    if !matches!(provider.status(), Status::Online | Status::Busy) {
-        let status = provider.status().word();
-        return Err(Refusal::NoProvider(format!(
-            "No providers available: the provider you named is {status}; name another one, or none to let the hub choose"
-        )));
-    }
-    if let Err(unable) = provider.abilities.can(need) {
-        return Err(Refusal::Invalid(format!(
-            "the provider you named cannot render this scene: it {unable}"
-        )));
-    }
-    let price = price_of(need, &provider)?;
-    if price_max.is_some_and(|max| price.total > max) {
-        return Err(Refusal::NoProvider(format!(
-            "No providers available: the provider you named asks {}, above your maxPrice",
-            price.total
-        )));
-    }
-    Ok((provider, price))
-}
-
-/// The cheapest of those that are online and able.
-async fn cheapest_provider(
-    ctx: &Ctx,
-    call: &mut Call,
-    need: &Need,
-    price_max: Option<Lamports>,
-) -> Result<(ProviderRow, Breakdown), Refusal> {
-    let online = provider::with_status(ctx, Status::Online).await?;
-    if online.is_empty() {
-        return Err(Refusal::NoProvider("No providers available: none is online right now".into()));
-    }
-    let mut why_not = None;
-    let mut able = Vec::new();
-    for listed in &online {
-        match listed.provider.abilities.can(need) {
-            Ok(()) => able.push((listed, price_of(need, &listed.provider)?)),
-            Err(unable) => why_not = Some(unable),
-        }
-    }
-    if let (true, Some(unable)) = (able.is_empty(), why_not) {
-        return Err(Refusal::NoProvider(format!(
-            "No providers available: none of the {} online can render this scene; the last one asked {unable}",
-            online.len()
-        )));
-    }
-    let candidates: Vec<Candidate> = able.iter().map(|(l, price)| candidate(l, price)).collect();
-    let chosen = choose(&candidates, call.lot()).ok_or(Refusal::Busy)?;
-    if price_max.is_some_and(|max| chosen.total > max) {
-        return Err(Refusal::NoProvider(format!(
-            "No providers available: the cheapest asks {}, above your maxPrice",
-            chosen.total
-        )));
-    }
-    able.into_iter()
-        .find(|(listed, _)| listed.provider.id == chosen.provider)
-        .map(|(listed, price)| (listed.provider.clone(), price))
-        .ok_or(Refusal::Busy)
-}
-
-pub(crate) fn candidate(listed: &Listed, price: &Breakdown) -> Candidate {
-    Candidate {
-        provider: listed.provider.id,
-        total: price.total,
-        rating_tenths: listed.rating_tenths,
-        open: listed.open,
-    }
-}
-
-pub(crate) fn price_of(need: &Need, provider: &ProviderRow) -> Result<Breakdown, Refusal> {
-    let size = quote::Size { bytes: need.bytes, frames: need.frames };
-    Ok(quote::price(size, &provider.tariff)?)
+/// What opens a private job. It follows from the job, so that a repeated request is told the same.
+fn reader_token(ctx: &Ctx, id: JobId) -> Result<String, Refusal> {
+    Ok(ctx.upload_secret()?.reader_token(id))
 }

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use framefair_domain::id::ProviderId;
 use framefair_domain::rating;
@@ -61,21 +62,68 @@ pub(crate) async fn page(
     status: Status,
     start: Option<Cursor>,
 ) -> Result<(Vec<Listed>, Option<Cursor>), Refusal> {
+    let (ids, next) = hinted(ctx, status, start).await?;
+    Ok((read(ctx, &ids, status).await?, next))
+}
+
+/// Those who are online. Their rows are read beside the index, by the ids that this process knows
+/// already, so that it takes one round trip; a second one reads whoever is new.
+pub(crate) async fn online(ctx: &Ctx) -> Result<Vec<Listed>, Refusal> {
+    let known = ctx.known.get();
+    let ((hinted, _), mut found) =
+        tokio::try_join!(hinted(ctx, Status::Online, None), read(ctx, &known, Status::Online))?;
+    let fresh: Vec<_> = hinted.iter().filter(|id| !known.contains(id)).copied().collect();
+    if !fresh.is_empty() {
+        found.extend(read(ctx, &fresh, Status::Online).await?);
+    }
+    ctx.known.set(hinted);
+    Ok(found)
+}
+
+/// Learns who is online, so that the first request finds it known.
+pub async fn learn_online(ctx: &Ctx) -> Result<(), Refusal> {
+    ctx.known.set(hinted(ctx, Status::Online, None).await?.0);
+    Ok(())
+}
+
+/// The ids of providers that were online when this process last looked. Hints: whoever uses them
+/// reads the rows.
+#[derive(Clone, Debug, Default)]
+pub struct Known(Arc<Mutex<Arc<Vec<ProviderId>>>>);
+
+impl Known {
+    fn get(&self) -> Arc<Vec<ProviderId>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, ids: Vec<ProviderId>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(ids);
+    }
+}
+
+async fn hinted(
+    ctx: &Ctx,
+    status: Status,
+    start: Option<Cursor>,
+) -> Result<(Vec<ProviderId>, Option<Cursor>), Refusal> {
     let partition = keys::providers_by_status(status.word());
     let page = ctx
         .store
         .index(Index::State, &partition, Range::All, Order::Ascending, LISTED_MAX, start)
         .await?;
-    let providers = page.keys();
-    let nodes: Vec<_> = providers.iter().filter_map(keys::provider_of).map(keys::node).collect();
+    Ok((page.keys().iter().filter_map(keys::provider_of).collect(), page.next))
+}
+
+async fn read(ctx: &Ctx, ids: &[ProviderId], status: Status) -> Result<Vec<Listed>, Refusal> {
+    let providers: Vec<_> = ids.iter().copied().map(keys::provider).collect();
+    let nodes: Vec<_> = ids.iter().copied().map(keys::node).collect();
     let (providers, nodes) = tokio::try_join!(
         ctx.store.get_many::<ProviderRow>(&providers),
         ctx.store.get_many::<NodeRow>(&nodes),
     )?;
     let nodes: HashMap<ProviderId, NodeRow> = nodes.into_iter().map(|n| (n.id, n)).collect();
     let really = providers.into_iter().filter(|provider| provider.status() == status);
-    let listed = really.map(|provider| listed(provider.clone(), nodes.get(&provider.id)));
-    Ok((listed.collect(), page.next))
+    Ok(really.map(|provider| listed(provider.clone(), nodes.get(&provider.id))).collect())
 }
 
 fn listed(provider: ProviderRow, node: Option<&NodeRow>) -> Listed {

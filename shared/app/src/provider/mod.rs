@@ -5,8 +5,8 @@ mod register;
 mod signed;
 mod update;
 
-pub(crate) use list::page;
-pub use list::{Listed, get, list, with_status};
+pub use list::{Known, Listed, get, learn_online, list, with_status};
+pub(crate) use list::{online, page};
 pub use register::{Registration, register};
 pub use signed::Signed;
 pub(crate) use signed::nonce_write;

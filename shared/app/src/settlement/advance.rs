@@ -11,7 +11,7 @@ use framefair_store::{When, Write, keys};
 
 use super::{debt, job, out::SOON};
 use crate::write::step;
-use crate::{Call, Ctx, Refusal, delivery, watch};
+use crate::{Call, Ctx, Refusal, delivery, tidy, watch};
 
 /// The keys that may move money out. Held by the payouts worker alone.
 #[derive(Debug)]
@@ -158,6 +158,7 @@ async fn revert(ctx: &Ctx, call: &Call, mut job: JobRow) -> Result<Advanced, Ref
         job.error = Some("The payment vanished from the chain".into());
     }
     tracing::error!(job = %job.id, state = ?job.state, "A confirmed payment vanished");
+    Box::pin(tidy::leavings_of_the_end(ctx, &job)).await;
     if ctx.save(&mut job).await?.is_err() {
         return Ok(SOON);
     }

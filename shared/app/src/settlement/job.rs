@@ -11,7 +11,7 @@ use super::out::{self, Leaving, SOON, Stands};
 use super::{Advanced, Signers, debt};
 use crate::statistics::Count;
 use crate::write::replace;
-use crate::{Call, Ctx, Refusal, sweep};
+use crate::{Call, Ctx, Refusal, sweep, tidy};
 
 pub(super) async fn settle(
     ctx: &Ctx,
@@ -85,6 +85,7 @@ async fn keep(
     if more.is_empty() {
         job.outflow = Outflow::Settled;
         job.due = None;
+        Box::pin(tidy::leavings_of_the_end(ctx, &job)).await;
     }
     let row = WayOutRow { settlement: job.id.into(), n, step: OutStep::Kept(kinds) };
     writes.push(Write::put(&row, When::Absent));
@@ -113,6 +114,7 @@ async fn arrived(
     job.outflow = Outflow::Settled;
     job.due = None;
     job.out_tx = Some(entry.signature);
+    Box::pin(tidy::leavings_of_the_end(ctx, &job)).await;
     let writes = vec![Write::put(&entry, When::Absent), replace(&mut job)];
     match ctx.store.transact(writes).await {
         Ok(()) => {}
@@ -133,6 +135,7 @@ async fn close(
 ) -> Result<Advanced, Refusal> {
     job.outflow = outflow;
     job.due = None;
+    Box::pin(tidy::leavings_of_the_end(ctx, &job)).await;
     tracing::info!(job = %job.id, ?outflow, at = call.now.0, "Closed a settlement");
     Ok(if ctx.save(&mut job).await?.is_ok() { Advanced::Nothing } else { SOON })
 }

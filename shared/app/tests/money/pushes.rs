@@ -2,7 +2,7 @@
 //! lease lives without a socket. Nothing is dialled here; what a relay would report is said.
 
 use framefair_app::delivery::{
-    self, Connection, Dispatched, Errand, HandIn, Parcel, Pulse, Pushed, errand, pushed,
+    self, Connection, Dispatched, Errand, HandIn, Handed, Parcel, Pulse, Pushed, errand, pushed,
 };
 use framefair_app::provider::{self, Signed};
 use framefair_app::sweep::{Reach, sweep};
@@ -82,14 +82,13 @@ impl Ground {
     }
 
     async fn hand_in(&self) -> Result<(), Refusal> {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), b"a picture").unwrap();
         let (job, provider) = (self.job, self.provider);
         let render_time = "1.25".to_owned();
         let signature = self.party.says(&signing::complete(job, &render_time));
         let signed = Signed { signature, once: None };
-        let given = HandIn { job, provider, render_time, signed };
-        delivery::hand_in(&self.world.ctx, &self.world.call(), given, file.path(), "ab").await
+        let result = Handed::Inline(b"a picture".as_slice().into());
+        let given = HandIn { job, provider, render_time, signed, result };
+        delivery::hand_in(&self.world.ctx, &self.world.call(), given).await
     }
 
     async fn say_failed(&self, id: ProviderId) {

@@ -71,7 +71,7 @@ impl Objects {
     }
 }
 
-fn presigned(request: &PresignedRequest) -> Presigned {
+pub(super) fn presigned(request: &PresignedRequest) -> Presigned {
     Presigned {
         url: request.uri().to_owned(),
         headers: request
@@ -81,7 +81,7 @@ fn presigned(request: &PresignedRequest) -> Presigned {
     }
 }
 
-fn lasting(seconds: u64) -> Result<PresigningConfig, Broken> {
+pub(super) fn lasting(seconds: u64) -> Result<PresigningConfig, Broken> {
     PresigningConfig::expires_in(Duration::from_secs(seconds.clamp(1, SECONDS_MAX)))
         .map_err(|cause| Broken::new("Presign", cause))
 }

@@ -70,9 +70,12 @@ pub struct SceneRow {
     /// Reduced to harmless characters.
     pub name: String,
     pub bytes: u64,
-    /// Lower-case hex.
-    #[serde(with = "compact")]
-    pub sha256: String,
+    /// Of the whole file, lower-case hex; none while nobody has read it as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "compact::option")]
+    pub sha256: Option<String>,
+    /// Of the hashes of its parts, where it came in parts; lower-case hex.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "compact::option")]
+    pub tree: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blender: Option<(u16, u16)>,
 }

@@ -6,6 +6,7 @@ mod money;
 mod node;
 mod provider;
 mod statistics;
+mod upload;
 
 pub use job::{
     Delivered, JobRow, Lease, OutputFormat, Payment, ProgressRow, SceneRow, Settings, Task,
@@ -16,3 +17,4 @@ pub use money::{
 pub use node::{Connection, NodeRow, Pulse, PulseSeen, PushRow, RelayRow};
 pub use provider::{ClaimRow, PendingChange, ProviderRow, Status};
 pub use statistics::StatisticsRow;
+pub use upload::{IdempotencyRow, Live, QuotaRow, UploadDone, UploadKind, UploadRow};

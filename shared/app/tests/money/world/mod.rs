@@ -11,7 +11,7 @@ use ed25519_dalek::{Signer as _, SigningKey};
 use framefair_app::audit::{Audit, audit};
 use framefair_app::delivery::{self, Connection, Dispatched, Session};
 use framefair_app::market::{
-    self, Cancel, JobRow, Offer, Paid, Quote, SpooledScene, Submission, WantedSettings,
+    self, Cancel, JobRow, Offer, Paid, Quote, Scene, Submission, WantedSettings,
 };
 use framefair_app::provider::{self, Registration, Signed, Status};
 use framefair_app::settlement::{Advanced, Signer, Signers, advance};
@@ -75,7 +75,7 @@ pub(crate) struct World {
     ahead_ms: AtomicI64,
     calls: AtomicU64,
     _cloud: DevCloud,
-    folder: TempDir,
+    _folder: TempDir,
 }
 
 impl World {
@@ -106,7 +106,7 @@ impl World {
         let signers = Signers { escrow: signer(escrow), gas: signer(gas) };
         let platform = Platform::new(signers.escrow.wallet());
         let mut world = World {
-            ctx: Ctx { store, chain, platform },
+            ctx: Ctx { store, chain, platform, known: Default::default() },
             chain_seam,
             escrow: Party::new(201),
             signers,
@@ -116,7 +116,7 @@ impl World {
             ahead_ms: AtomicI64::new(0),
             calls: AtomicU64::new(0),
             _cloud: cloud,
-            folder,
+            _folder: folder,
         };
         world.give(&world.signers.gas.wallet(), LAMPORTS_PER_SOL).await;
         let float = json!([world.signers.escrow.wallet(), LAMPORTS_PER_SOL]);
@@ -200,18 +200,14 @@ impl World {
     }
 
     pub(crate) async fn submission(&self, client: &Wallet) -> Submission {
-        let path = self.folder.path().join("scene.obj");
-        tokio::fs::write(&path, SCENE).await.unwrap();
-        let name = "scene.obj".to_owned();
-        let (bytes, head) = (SCENE.len() as u64, SCENE.to_vec());
-        let sha256 = "00".repeat(32);
         Submission {
             client: *client,
-            scene: SpooledScene { path, name, bytes, sha256, head },
+            scene: Scene::Inline { name: "scene.obj".to_owned(), bytes: SCENE.into() },
             provider: Some(self.home),
             settings: WantedSettings::default(),
             price_max: None,
             private: false,
+            key: None,
         }
     }
 

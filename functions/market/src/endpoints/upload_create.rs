@@ -1,0 +1,43 @@
+//! `POST /uploads`: a file is about to come, in parts.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use framefair_app::Refusal;
+use framefair_app::uploads::{self, Begin, UploadKind};
+use framefair_http::{Api, Caller, JsonBody, Named};
+use serde::Deserialize;
+
+use crate::Market;
+use crate::face::Error;
+use crate::shapes::{Data, Parts, Upload, data, read_parts};
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Wish {
+    filename: String,
+    size: u64,
+    purpose: Option<String>,
+    #[serde(flatten)]
+    parts: Parts,
+}
+
+#[utoipa::path(post, path = "/uploads", operation_id = "uploadCreate", tag = "Uploads",
+    request_body(content_type = "application/json", description = "filename, size, purpose, parts"),
+    responses((status = 201, description = "put each part to its url"), (status = 400, description = "bad input")))]
+pub(crate) async fn upload_create(
+    State(api): State<Api>,
+    caller: Caller,
+    Named(key, _): Named<Market>,
+    JsonBody(wish, _): JsonBody<Market, Wish>,
+) -> Result<(StatusCode, Data<Upload>), Error> {
+    let kind = match wish.purpose.as_deref() {
+        None | Some("scene") => UploadKind::Scene,
+        Some("result") => UploadKind::Result,
+        Some(_) => return Err(Refusal::invalid("purpose: `scene` or `result`").into()),
+    };
+    let wanted = read_parts(wish.parts.parts)?;
+    let begin =
+        Begin { kind, name: wish.filename, bytes: wish.size, from: caller.from, ingest: false };
+    let begun = uploads::begin_named(&api.ctx, &mut api.call(), key, begin, &wanted).await?;
+    let token = api.ctx.upload_secret()?.token(begun.upload.id);
+    Ok((StatusCode::CREATED, data(Upload::new(begun, Some(token)))))
+}

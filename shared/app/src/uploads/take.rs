@@ -1,0 +1,72 @@
+//! A complete upload becomes somebody's scene or result.
+
+use framefair_domain::id::UploadId;
+use framefair_store::keys;
+use framefair_store::rows::{UploadKind, UploadRow};
+
+use super::Pass;
+use crate::{Broken, Call, Ctx, Refusal};
+
+/// A file that is here as a whole, and whose caller may use it.
+#[derive(Clone, Debug)]
+pub(crate) struct Taken {
+    pub(crate) upload: UploadRow,
+    pub(crate) bytes: u64,
+    pub(crate) sha256: Option<String>,
+    pub(crate) tree: String,
+}
+
+/// The upload, if there is one. Says nothing of who may see it.
+pub(super) async fn open(ctx: &Ctx, id: UploadId) -> Result<UploadRow, Refusal> {
+    ctx.store.get::<UploadRow>(&keys::upload(id)).await?.ok_or(Refusal::NotFound)
+}
+
+/// The upload for whoever may use it; a stranger's is missing.
+pub(crate) async fn take(
+    ctx: &Ctx,
+    call: &Call,
+    id: UploadId,
+    pass: &Pass,
+    kind: UploadKind,
+) -> Result<Taken, Refusal> {
+    ctx.admits(id, pass)?;
+    let upload = open(ctx, id).await?;
+    if upload.kind != kind || upload.expires <= call.now {
+        return Err(Refusal::NotFound);
+    }
+    match pass {
+        Pass::Proof(proof) => Ok(Taken {
+            bytes: proof.bytes,
+            sha256: Some(proof.sha256.clone()),
+            tree: proof.tree.clone(),
+            upload,
+        }),
+        Pass::Token(_) => {
+            let done = upload.done.clone();
+            let done = done.ok_or_else(|| {
+                Refusal::invalid(
+                    "this upload is not complete; see POST /uploads/{uploadId}/complete",
+                )
+            })?;
+            Ok(Taken { bytes: upload.bytes, sha256: done.sha256, tree: done.tree, upload })
+        }
+    }
+}
+
+impl Ctx {
+    /// Whether the pass is for this upload. Anything else is as if there were no such upload.
+    pub(super) fn admits(&self, id: UploadId, pass: &Pass) -> Result<(), Refusal> {
+        let admitted = match pass {
+            // A proof was checked when it was read.
+            Pass::Proof(proof) => proof.id == id,
+            Pass::Token(token) => self.upload_secret()?.is_token(id, token),
+        };
+        if admitted { Ok(()) } else { Err(Refusal::NotFound) }
+    }
+
+    /// The secret behind tokens and proofs.
+    pub fn upload_secret(&self) -> Result<&super::UploadSecret, Refusal> {
+        let secret = self.platform.upload_secret.as_ref();
+        secret.ok_or_else(|| Broken("UPLOAD_SECRET is not set".into()).into())
+    }
+}

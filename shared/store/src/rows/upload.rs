@@ -1,0 +1,122 @@
+//! Files that are coming in, what lies here unpaid, and what a repeated request is answered.
+
+use std::collections::BTreeMap;
+
+use framefair_domain::id::{JobId, UploadId};
+use framefair_domain::time::{MINUTE_MS, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::{Entity, Indexes, Key, keys};
+
+/// What a file is for, which says where it lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum UploadKind {
+    Scene,
+    Result,
+}
+
+/// A file that is coming in, or that nobody has used yet. Written when it begins and when it is
+/// complete; the sweeper removes it, with the file unless a job has taken that over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UploadRow {
+    pub id: UploadId,
+    pub kind: UploadKind,
+    /// Reduced to harmless characters.
+    pub name: String,
+    /// As declared; what was reserved, where the length is not known beforehand.
+    pub bytes: u64,
+    /// The store's name for the parts.
+    pub parts: String,
+    /// Whose quota it fills.
+    pub from: String,
+    pub created: Timestamp,
+    /// From then on it can be neither continued nor used.
+    pub expires: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub done: Option<UploadDone>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UploadDone {
+    /// SHA-256 over the hashes of the parts, lower-case hex.
+    pub tree: String,
+    /// Of the whole file, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+}
+
+/// Links to parts, and requests that use the upload, end within this time after it expires.
+const SWEPT_AFTER_MS: i64 = 70 * MINUTE_MS;
+
+impl UploadRow {
+    pub fn object(&self) -> String {
+        match self.kind {
+            UploadKind::Scene => keys::object::scene(JobId(self.id.0), &self.name),
+            UploadKind::Result => keys::object::upload(self.id),
+        }
+    }
+
+    /// When what is left of it is removed.
+    pub fn swept(&self) -> Timestamp {
+        self.expires.plus_ms(SWEPT_AFTER_MS)
+    }
+}
+
+impl Entity for UploadRow {
+    fn key(&self) -> Key {
+        keys::upload(self.id)
+    }
+
+    fn indexes(&self) -> Indexes {
+        Indexes { due: Some(keys::upload_due(self.id, self.swept())), ..Indexes::default() }
+    }
+}
+
+/// What an address or a wallet has lying here unpaid. By name, not as a sum: adding or removing
+/// one twice changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuotaRow {
+    pub account: String,
+    pub rev: u64,
+    pub live: BTreeMap<String, Live>,
+}
+
+/// One file, and the unix second after which it does not count any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Live {
+    pub bytes: u64,
+    pub until_s: i64,
+}
+
+impl Entity for QuotaRow {
+    fn key(&self) -> Key {
+        keys::quota(&self.account)
+    }
+
+    fn expires(&self) -> Option<i64> {
+        self.live.values().map(|live| live.until_s).max()
+    }
+}
+
+/// An idempotency key that was used: with which input, and for which job or upload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdempotencyRow {
+    #[serde(skip)]
+    pub key: Option<Key>,
+    /// SHA-256 over the input, lower-case hex.
+    pub input: String,
+    /// The number of what it made.
+    pub made: String,
+    /// Unix seconds after which it may be taken again.
+    pub expires: i64,
+}
+
+impl Entity for IdempotencyRow {
+    fn key(&self) -> Key {
+        self.key.clone().unwrap_or_else(|| Key { pk: "IDEM".into(), sk: "CLAIM".into() })
+    }
+
+    fn expires(&self) -> Option<i64> {
+        Some(self.expires)
+    }
+}
