@@ -44,7 +44,8 @@ def run(place: Place, cloud: Cloud, market: Market, zips: Path) -> None:
                 "SolanaGenesisHash": market.genesis(),
                 "EscrowWallet": market.wallet("escrow"),
                 "KeysSecret": cloud.keep_secret("framefair-keys", market.keys()),
-                "UploadSecret": "an upload secret that only tests have",
+                "FrontSecret": market.front_secret,
+                "UploadSecret": market.upload_secret,
                 "RelayImage": "registry.example.org/relay:1",
                 "RelayVpc": "vpc-00000000",
                 "RelaySubnets": "subnet-00000000,subnet-00000001",
@@ -63,7 +64,7 @@ def run(place: Place, cloud: Cloud, market: Market, zips: Path) -> None:
     with step("quote, payment, lease, render, verification, download, payout"):
         frame = paid_and_rendered(place, cloud, market, scene)
     with step("what else is asked of the hub"):
-        around(market)
+        around(cloud, market)
     with step("an unreported payment found, cancelled and refunded, while the node is busy"):
         busy = keep_busy(place, market, scene)
         refunded(place, cloud, market, scene)

@@ -1,14 +1,18 @@
-"""Stands in for the distribution `Front` of the template: one address for sockets and for the gateway,
-by the same paths. One request a connection.
+"""Stands in for the distribution `Front` of the template: one address for sockets, files and the gateway,
+by the same paths and with the same two headers. One request a connection.
 
-    python front.py PORT RELAY_PORT GATEWAY_PORT API_ID
+    FRONT_SECRET=... python front.py PORT RELAY_PORT GATEWAY_PORT API_ID
 """
 
 import asyncio
+import os
+import re
 import sys
 
 HEAD_MAX = 64 * 1024
-SOCKETS = ("/ws", "/hub/ws")
+TO_RELAY = re.compile(r"(/hub)?(/ws|/render|/provider/job/.*/complete)")
+OURS = ("x-framefair-front:", "x-framefair-viewer:")
+OF_THE_LINE = ("connection:",)
 HUB = "/hub"
 HUB_KEEPS = "/hub/health"
 
@@ -34,15 +38,17 @@ async def pass_on(viewer: Streams, relay: int, gateway: int, api: str) -> None:
     request, *headers = head.rstrip("\r\n").split("\r\n")
     method, target, version = request.split(" ")
     path = target.split("?")[0]
-    if path in SOCKETS:
-        origin = relay
-    else:
-        origin = gateway
-        if path.startswith(f"{HUB}/") and path != HUB_KEEPS:
-            target = target.removeprefix(HUB)
+    origin = relay if TO_RELAY.fullmatch(path) else gateway
+    if path.startswith(f"{HUB}/") and path != HUB_KEEPS:
+        target = target.removeprefix(HUB)
+    if origin == gateway:
         target = api + target
-        headers = [line for line in headers if not line.lower().startswith("connection:")]
-        headers.append("Connection: close")
+    closing = not path.endswith("/ws")
+    replaced = OURS + OF_THE_LINE * closing
+    headers = [line for line in headers if not line.lower().startswith(replaced)]
+    headers += [f"X-Framefair-Front: {os.environ['FRONT_SECRET']}"]
+    headers += [f"X-Framefair-Viewer: {viewer[1].get_extra_info('peername')[0]}"]
+    headers += ["Connection: close"] * closing
     upstream = await asyncio.open_connection("127.0.0.1", origin)
     head = "\r\n".join([f"{method} {target} {version}", *headers, "", ""])
     upstream[1].write(head.encode("latin-1"))

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from cloud import Cloud
+from files import LARGE, hand_in, in_parts, streamed
 from market import HEIGHT, WIDTH, Market
 from place import Failed, Place
 
@@ -57,16 +58,10 @@ def relay_ends(place: Place, market: Market) -> None:
 def refunded(place: Place, cloud: Cloud, market: Market, scene: str) -> None:
     """While the node is busy: a payment that nobody reported, found by the watcher, and taken back."""
     before = market.lamports("other")
-    status, quote = market.ask(
-        "POST",
-        "/render",
-        form={
-            "file": ("scene.blend", Path(scene).read_bytes()),
-            "clientWallet": market.wallet("other"),
-            "providerId": provider(market)["id"],
-            "settings": json.dumps(SETTINGS),
-        },
-    )
+    upload, head = in_parts(market, "scene.blend", Path(scene).read_bytes(), "scene")
+    who = {"clientWallet": market.wallet("other"), "providerId": provider(market)["id"]}
+    form = who | upload | {"settings": json.dumps(SETTINGS)}
+    status, quote = market.ask("POST", "/render", form=form, head=head)
     expect("a quote is answered with", status, 402)
     offer = quote["payment"]
     job, lamports = offer["jobId"], int(offer["lamports"])
@@ -85,14 +80,18 @@ def by_hand(place: Place, cloud: Cloud, market: Market, frame: Path, busy: str) 
     """A job that is given up over HTTP, and handed in over HTTP: first what is no picture, then a frame."""
     held = market.lamports("node")
     word = market.signed("node", f"failed:{busy}:out of memory")
-    word |= {"providerId": provider(market)["id"], "error": "out of memory"}
+    node = provider(market)["id"]
+    word |= {"providerId": node, "error": "out of memory"}
     market.must("POST", f"/provider/job/{busy}/failed", word)
     place.until("the node begins the job again", lambda: begun(place, busy, 2))
-    hand_in(market, busy, b"no picture")
+    large = {"result": ("frame.png", b"no picture" * (LARGE // 10))}, {}
+    expect("a stranger's result is answered with", hand_in(market, node, busy, large, "other"), 401)
+    expect("a large result is answered with", hand_in(market, node, busy, large), 200)
     place.until("the node begins what was rejected", lambda: begun(place, busy, 3))
-    # Twice: the first answer might have been lost.
-    hand_in(market, busy, frame.read_bytes())
-    hand_in(market, busy, frame.read_bytes())
+    uploaded = in_parts(market, "frame.png", frame.read_bytes(), "result")
+    # Again, and in another way: the first answer might have been lost.
+    for result in (uploaded, ({"result": ("frame.png", frame.read_bytes())}, {})):
+        expect("a result is answered with", hand_in(market, node, busy, result), 200)
     said = json.loads(place.finish("busy"))
     expect("what was handed in comes out", Path(said["files"][0]).read_bytes() == frame.read_bytes(), True)
     audit = settled(place, cloud, market, busy)
@@ -101,22 +100,11 @@ def by_hand(place: Place, cloud: Cloud, market: Market, frame: Path, busy: str) 
         raise Failed("the provider was not paid for what it handed in")
 
 
-def hand_in(market: Market, job: str, result: bytes) -> None:
-    proof = market.signed("node", f"complete:{job}:1.5")
-    market.must(
-        "POST",
-        f"/provider/job/{job}/complete",
-        form={
-            "result": ("frame.png", result),
-            "providerId": provider(market)["id"],
-            "renderTime": "1.5",
-            **{name: str(value) for name, value in proof.items()},
-        },
-    )
-
-
-def around(market: Market) -> None:
-    """What has no part in a job: totals, prices, and what the edge answers."""
+def around(cloud: Cloud, market: Market) -> None:
+    """What has no part in a job: totals, prices, what the edge answers, and who comes past the front."""
+    for path in ("/stats", "/health", "/nowhere"):
+        expect(f"{path} past the front says", market.send("GET", market.gateway(cloud) + path)[0], 403)
+    expect("a large mesh and large noise are answered with", streamed(market), [402, 400])
     expect("/health says", market.ask("GET", "/health")[1]["status"], "healthy")
     expect("/hub/health says", market.ask("GET", "/hub/health")[1]["service"], "framefair-hub")
     expect("an unknown path is answered with", market.ask("GET", "/nowhere")[0], 404)

@@ -33,6 +33,7 @@ class Market:
         self.relay_port, self.front_port = next(ports), next(ports)
         self.hub = f"http://127.0.0.1:{self.front_port}"
         self.wallets: dict[str, str] = {}
+        self.front_secret, self.upload_secret = secrets.token_hex(32), secrets.token_hex(32)
 
     def start_chain(self) -> None:
         port = self.rpc.rsplit(":", 1)[1]
@@ -84,10 +85,17 @@ class Market:
             | {
                 "LISTEN": f"127.0.0.1:{self.relay_port}",
                 "RELAY_SLOTS": "4",
+                "API_ORIGIN": self.gateway(cloud),
+                "FRONT_SECRET": self.front_secret,
+                "UPLOAD_SECRET": self.upload_secret,
             }
         )
         self.place.start("relay", [self.place.program("framefair-relay")], environment)
         self.place.says("relay", "The relay serves")
+
+    def gateway(self, cloud: Cloud) -> str:
+        """Where the gateway is, past the front."""
+        return f"{cloud.url}/_aws/execute-api/{cloud.resources['Api']}/$default"
 
     def environment(self, cloud: Cloud) -> dict[str, str]:
         """What the template tells a relay, and an operator's own commands need to know."""
@@ -110,7 +118,8 @@ class Market:
     def start_front(self, cloud: Cloud) -> None:
         script = str(ROOT / "tests/deploy/front.py")
         numbers = [str(n) for n in (self.front_port, self.relay_port, cloud.port)]
-        self.place.start("front", [sys.executable, script, *numbers, cloud.resources["Api"]])
+        line = [sys.executable, script, *numbers, cloud.resources["Api"]]
+        self.place.start("front", line, {"FRONT_SECRET": self.front_secret})
         self.place.says("front", "the front serves")
 
     def start_node(self) -> None:
@@ -132,25 +141,34 @@ class Market:
         line += ["--hub", self.hub, "--rpc", self.rpc, "--yes", "--out", out, "--timeout", "300"]
         self.place.begin(name, [*line, "--size", f"{WIDTH}x{HEIGHT}", *more])
 
-    def ask(self, verb: str, path: str, body: Any = None, form: Any = None) -> tuple[int, Any]:
+    def ask(
+        self, verb: str, path: str, body: Any = None, form: Any = None, head: dict[str, str] | None = None
+    ) -> tuple[int, Any]:
         """A request through the front, and the status and document that come back."""
-        head, data = {}, None
+        return self.send(verb, self.hub + path, body, form, head)
+
+    def send(
+        self, verb: str, url: str, body: Any = None, form: Any = None, head: dict[str, str] | None = None
+    ) -> tuple[int, Any]:
+        head, data = dict(head or {}), None
         if body is not None:
             text = json.dumps(body, separators=(",", ":"))
-            head, data = {"Content-Type": "application/json"}, text.encode()
+            head, data = head | {"Content-Type": "application/json"}, text.encode()
         if form is not None:
             data, kind = encode_multipart_formdata(form)
-            head = {"Content-Type": kind}
-        request = urllib.request.Request(self.hub + path, data, head, method=verb)
+            head |= {"Content-Type": kind}
+        request = urllib.request.Request(url, data, head, method=verb)
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as refused:
             return refused.code, json.load(refused)
 
-    def must(self, verb: str, path: str, body: Any = None, form: Any = None) -> Any:
-        status, said = self.ask(verb, path, body, form)
-        if status != 200:
+    def must(
+        self, verb: str, path: str, body: Any = None, form: Any = None, head: dict[str, str] | None = None
+    ) -> Any:
+        status, said = self.ask(verb, path, body, form, head)
+        if status not in (200, 201):
             raise Failed(f"{verb} {path} is answered with {status}: {said}")
         return said["data"]
 

@@ -14,10 +14,20 @@ Grant = tuple[str, str, str]
 
 PUSHED = "for providers with an endpoint of their own, of whom no journey here has one"
 
+TO_SAY_NO = "S3 asks for it to say that an object is not there"
+JOINED = "the parts are gone: the same call joined them before"
+UNUSED = "an upload that nobody used, a day later"
+
 # Granted for what a run in which nothing goes wrong does not show. Each with what it is for.
 FAULTS_ONLY: dict[Grant, str] = {
-    ("MarketProviderComplete", "s3:ListBucket", "Data"): "S3 asks for it to say that an object is not there",
-    ("WorkersVerify", "s3:ListBucket", "Data"): "S3 asks for it to say that an object is not there",
+    ("MarketProviderComplete", "s3:ListBucket", "Data"): TO_SAY_NO,
+    ("MarketRenderSubmit", "s3:ListBucket", "Data"): TO_SAY_NO,
+    ("MarketUploadComplete", "s3:ListBucket", "Data"): TO_SAY_NO,
+    ("WorkersVerify", "s3:ListBucket", "Data"): TO_SAY_NO,
+    ("MarketUploadComplete", "s3:GetObject", "Data/scenes/*"): JOINED,
+    ("MarketUploadComplete", "s3:GetObject", "Data/uploads/*"): JOINED,
+    ("MarketUploadCreate", "s3:AbortMultipartUpload", "Data/scenes/*"): "one request came twice at once",
+    ("MarketUploadCreate", "s3:AbortMultipartUpload", "Data/uploads/*"): "one request came twice at once",
     ("MarketProviderFailed", "sqs:SendMessage", "payouts"): "the last attempt failed: the client is refunded",
     ("MarketRenderCancel", "sqs:SendMessage", "relay-*"): "the job had just been leased",
     ("WorkersDispatch", "sqs:SendMessage", "dispatch"): "the hint came before the job may be tried again",
@@ -25,6 +35,11 @@ FAULTS_ONLY: dict[Grant, str] = {
     ("WorkersSweeper", "dynamodb:PutItem", "Table"): "a due job gets its next date, or ends",
     ("WorkersSweeper", "dynamodb:UpdateItem", "Table"): "a payment of the last second is counted",
     ("WorkersSweeper", "s3:DeleteObject", "Data/scenes/*"): "the scene of a quote that was never paid",
+    ("WorkersSweeper", "s3:DeleteObject", "Data/staging/*"): "what was staged for a job taken back unpaid",
+    ("WorkersSweeper", "dynamodb:DeleteItem", "Table"): UNUSED,
+    ("WorkersSweeper", "s3:AbortMultipartUpload", "Data/scenes/*"): UNUSED,
+    ("WorkersSweeper", "s3:AbortMultipartUpload", "Data/uploads/*"): UNUSED,
+    ("WorkersSweeper", "s3:DeleteObject", "Data/uploads/*"): UNUSED,
     ("WorkersSweeper", "sqs:SendMessage", "dispatch"): "the hint was lost",
     ("WorkersSweeper", "sqs:SendMessage", "payouts"): "the hint was lost",
     ("WorkersSweeper", "sqs:SendMessage", "relay-*"): "the hint was lost",

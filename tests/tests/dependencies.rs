@@ -71,8 +71,9 @@ const ROOMS: &[Room] = &[
     ),
     room(
         "infra/relay",
-        &["app", "domain", "http", "wire", "outbound"],
-        "the relay is a courier: what it carries was decided in app and stored by app",
+        &["app", "domain", "http", "wire", "outbound", "market"],
+        "the relay is a courier: what it carries was decided in app and stored by app; what it takes in \
+         for a face it refuses in that face's words",
     ),
     room(
         "infra/devcloud",

@@ -9,8 +9,10 @@ use anyhow::{Context, Result};
 use axum::routing::get;
 use axum::{Json, Router};
 use framefair_app::Ctx;
-use framefair_outbound::Outbound;
-use framefair_relay::Relay;
+use framefair_http::Front;
+use framefair_market::Market;
+use framefair_outbound::{Home, Outbound};
+use framefair_relay::{Onward, Relay, forward, ingest};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -18,8 +20,10 @@ use tracing_subscriber::EnvFilter;
 
 /// All interfaces: a container is shut in by its security group.
 const LISTEN: &str = "0.0.0.0:8080";
-/// How long sockets and requests may take to end. A container has 120 s.
-const DRAIN: Duration = Duration::from_secs(20);
+/// How long sockets may take to end.
+const SOCKETS_END: Duration = Duration::from_secs(20);
+/// How long requests may take to end: they carry files. A container has 120 s.
+const REQUESTS_END: Duration = Duration::from_secs(110);
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -34,8 +38,8 @@ async fn main() -> ExitCode {
     }
 }
 
-/// `LISTEN` (an address and a port), `RELAY_SLOTS` (how many hint queues there are), and what
-/// [`Ctx::from_env`] reads.
+/// `LISTEN` (an address and a port), `RELAY_SLOTS` (how many hint queues there are), `API_ORIGIN` (where
+/// a request goes whose file was taken in), what [`Front::from_env`] reads, and [`Ctx::from_env`].
 async fn serve() -> Result<()> {
     let listen = std::env::var("LISTEN").unwrap_or_else(|_| LISTEN.into());
     let listen: SocketAddr = listen.parse().context("LISTEN must be ADDRESS:PORT")?;
@@ -43,36 +47,47 @@ async fn serve() -> Result<()> {
     let slots: u8 = slots.parse().ok().filter(|slots| *slots > 0).with_context(|| {
         format!("RELAY_SLOTS must be the number of hint queues, 1 to 255, not {slots:?}")
     })?;
+    let origin = std::env::var("API_ORIGIN").context("API_ORIGIN is not set")?;
+    let (front, home) = (Front::from_env()?, Home::new(&origin).context("API_ORIGIN")?);
     let ctx = Ctx::from_env().await?;
+    ctx.upload_secret()?;
     let outbound = Outbound::new(ctx.platform.reach.clone())?;
     let listener =
         TcpListener::bind(listen).await.with_context(|| format!("no port at {listen}"))?;
 
     let closing = CancellationToken::new();
     tokio::spawn(close_on_signal(closing.clone())?);
-    let Some(relay) = Relay::settle(ctx, outbound, slots, closing.clone()).await else {
+    let Some(relay) = Relay::settle(ctx.clone(), outbound, slots, closing.clone()).await else {
         return Ok(());
     };
     tracing::info!(slot = relay.slot(), %listen, "The relay serves");
-    let router = relay.router().merge(health(relay.slot()));
+    let onward = Onward { home, front: front.clone() };
+    let way_in = ingest::<Market>(ctx, forward::<Market>(onward));
+    let mut router = relay.router().merge(way_in);
+    if let Some(front) = front {
+        router = front.before(router);
+    }
+    let router = router.merge(health(relay.slot()));
     let running = tokio::spawn(relay.clone().run());
     let stopped = closing.clone().cancelled_owned();
+    let service = framefair_http::frame(router).into_make_service_with_connect_info::<SocketAddr>();
     let serving = tokio::spawn(async move {
-        axum::serve(listener, framefair_http::frame(router)).with_graceful_shutdown(stopped).await
+        axum::serve(listener, service).with_graceful_shutdown(stopped).await
     });
     closing.cancelled().await;
-    let ended = async {
+    let sockets = async {
         relay.drained().await;
-        running.await?;
-        serving.await?.context("the sockets' port failed")
+        running.await
     };
-    match tokio::time::timeout(DRAIN, ended).await {
-        Ok(ended) => ended,
-        Err(_) => {
-            tracing::warn!("Some connections did not end in time");
-            Ok(())
-        }
+    let (sockets, requests) = tokio::join!(
+        tokio::time::timeout(SOCKETS_END, sockets),
+        tokio::time::timeout(REQUESTS_END, serving)
+    );
+    if sockets.is_err() || requests.is_err() {
+        tracing::warn!("Some connections did not end in time");
     }
+    sockets.unwrap_or(Ok(()))?;
+    requests.map_or(Ok(()), |served| served?.context("the port failed"))
 }
 
 /// For the load balancer alone: who answers holds a slot.

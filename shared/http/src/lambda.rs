@@ -4,7 +4,7 @@ use axum::Router;
 use framefair_app::Ctx;
 use tracing_subscriber::EnvFilter;
 
-use crate::{Api, frame};
+use crate::{Api, Front, frame};
 
 /// Structured logs, one JSON object a line, at `RUST_LOG` or `info`.
 pub fn log_json() {
@@ -32,7 +32,11 @@ pub async fn connect() -> Result<Api, lambda_http::Error> {
     Ok(Api::new(ctx))
 }
 
-/// Serves a router that needs nothing.
+/// Serves a router that needs nothing, behind the front that the environment names, if it does.
 pub async fn serve_router(router: Router) -> Result<(), lambda_http::Error> {
+    let router = match Front::from_env()? {
+        Some(front) => front.before(router),
+        None => router,
+    };
     lambda_http::run(frame(router)).await
 }

@@ -5,6 +5,7 @@ mod body;
 mod caller;
 mod face;
 mod form;
+mod front;
 pub mod lambda;
 mod layers;
 pub mod rate;
@@ -15,6 +16,7 @@ pub use body::{Bearer, FormParts, JsonBody, PathId, QueryOf, drain, strict_json}
 pub use caller::{Caller, Named, PROOF, address};
 pub use face::{Face, Refused};
 pub use form::{Form, FormFile, TEXT_BYTES_MAX, TEXTS_MAX, read_form};
+pub use front::{Front, WeakSecret};
 pub use layers::frame;
 
 /// The state of every router.

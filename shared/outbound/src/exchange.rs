@@ -58,13 +58,13 @@ pub(crate) async fn exchange(
     let sent = in_time(request.send(), &progress, bounds, deadline).await;
     let sent = sent.map_err(|why| progress.cut(why))?;
     let response = sent.map_err(|error| failure(&error, &progress))?;
-    let status = response.status().as_u16();
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
     if response.status().is_redirection() {
         return Err(Failed::Redirect(status));
     }
     let read = in_time(read(response, bounds, &progress), &progress, bounds, deadline).await;
     match read {
-        Ok(Ok(body)) => Ok(Answer { status, body }),
+        Ok(Ok(body)) => Ok(Answer { status, headers, body }),
         Ok(Err(why)) | Err(why) => Err(Failed::Body { status, why }),
     }
 }

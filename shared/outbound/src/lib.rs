@@ -1,5 +1,5 @@
-//! The only way out to addresses that strangers chose. Knows HTTP and what must not be dialled;
-//! knows nothing of who is asked or why.
+//! The only way out to addresses that strangers chose, and beside it the way to our own API. Knows HTTP
+//! and what must not be dialled; knows nothing of who is asked or why.
 //!
 //! - http and https, the ports and hosts that [`Reach`] allows, no credentials in the URL.
 //! - A name is resolved once per request, every address of it must be allowed, and the connection
@@ -9,6 +9,7 @@
 //! - A limit on connecting, on silence, on the whole exchange, and on the size of the answer.
 
 mod exchange;
+mod home;
 mod lookup;
 
 use std::sync::Arc;
@@ -17,10 +18,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use framefair_domain::reach::Refused;
 use futures::{Stream, TryStreamExt};
+use reqwest::header::HeaderMap;
 use reqwest::multipart::{Form, Part};
 use reqwest::{Body, Client, Method, RequestBuilder, redirect};
 
 pub use framefair_domain::reach::Reach;
+pub use home::Home;
 pub use lookup::{Lookup, SystemLookup};
 
 use exchange::Progress;
@@ -43,6 +46,7 @@ pub struct Bounds {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     pub status: u16,
+    pub headers: HeaderMap,
     pub body: Vec<u8>,
 }
 

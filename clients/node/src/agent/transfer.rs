@@ -73,7 +73,7 @@ impl Transfers {
             file.write_all(&chunk).await.map_err(|error| error.to_string())?;
         }
         file.flush().await.map_err(|error| error.to_string())?;
-        if bytes != scene.bytes || !identity.is_as_announced() {
+        if bytes != scene.bytes || !identity.fits() {
             return Err("the scene is not the one that was announced".to_owned());
         }
         Ok(())
@@ -120,7 +120,7 @@ pub(crate) async fn is_there(scene: &Scene, path: &Path) -> bool {
         loop {
             let n = file.read(&mut chunk).await?;
             if n == 0 {
-                return Ok::<_, std::io::Error>(size == scene.bytes && identity.is_as_announced());
+                return Ok::<_, std::io::Error>(size == scene.bytes && identity.fits());
             }
             size += n as u64;
             identity.update(&chunk[..n]);
@@ -161,7 +161,7 @@ impl Identity<'_> {
         }
     }
 
-    fn is_as_announced(mut self) -> bool {
+    fn fits(mut self) -> bool {
         let Some(tree) = &self.scene.tree else {
             let whole = hex::encode(self.whole.finalize());
             return self.scene.sha256.as_ref() == Some(&whole);
@@ -219,16 +219,16 @@ mod tests {
             for step in 1..=bytes.len() {
                 let mut identity = Identity::new(&scene);
                 bytes.chunks(step).for_each(|chunk| identity.update(chunk));
-                assert!(identity.is_as_announced(), "parts of {part_bytes}, chunks of {step}");
+                assert!(identity.fits(), "parts of {part_bytes}, chunks of {step}");
             }
             let mut other = Identity::new(&scene);
             other.update(b"0123456780");
-            assert!(!other.is_as_announced());
+            assert!(!other.fits());
         }
         let whole = scene(Some(hex::encode(hash(bytes))), None);
         let mut identity = Identity::new(&whole);
         identity.update(bytes);
-        assert!(identity.is_as_announced());
-        assert!(!Identity::new(&scene(None, None)).is_as_announced(), "unknown is not announced");
+        assert!(identity.fits());
+        assert!(!Identity::new(&scene(None, None)).fits(), "unknown is not announced");
     }
 }

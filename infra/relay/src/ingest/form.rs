@@ -1,13 +1,15 @@
 //! A form is read while it comes: its texts into memory, its file wherever it is taken. And the
 //! form without the file.
 
+use std::task::{Poll, ready};
+
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, header, request};
 use framefair_app::{Broken, Refusal};
 use framefair_domain::id::UploadId;
 use framefair_http::{PROOF, TEXT_BYTES_MAX, TEXTS_MAX};
-use futures::Stream;
+use futures::{Stream, stream};
 use multer::{Field, Multipart};
 
 use super::taking::{Taken, Taking};
@@ -34,7 +36,7 @@ where
     let boundary = kind.and_then(|kind| multer::parse_boundary(kind).ok());
     let boundary =
         boundary.ok_or_else(|| Refusal::invalid("the body is not multipart/form-data"))?;
-    let mut form = Multipart::new(body, boundary);
+    let mut form = Multipart::new(one_by_one(body), boundary);
     let (mut texts, mut file) = (Vec::new(), None);
     while let Some(mut part) = form.next_field().await.map_err(malformed)? {
         let name = part.name().unwrap_or_default().to_owned();
@@ -57,6 +59,21 @@ where
         texts.push((name, text));
     }
     Ok(Parts { texts, file })
+}
+
+/// The same stream, with a pause after each piece: who reads a form takes in whatever is ready before
+/// giving anything out, and from a fast sender that is a lot of memory.
+fn one_by_one<S: Stream>(body: S) -> impl Stream<Item = S::Item> {
+    let (mut body, mut given) = (Box::pin(body), false);
+    stream::poll_fn(move |context| {
+        if std::mem::take(&mut given) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let piece = ready!(body.as_mut().poll_next(context));
+        given = true;
+        Poll::Ready(piece)
+    })
 }
 
 async fn text(part: &mut Field<'_>, name: &str) -> Result<Bytes, Refusal> {
