@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cloud import Cloud
+from crowd import too_many
 from journeys import around, by_hand, keep_busy, paid_and_rendered, refunded, relay_ends
 from market import FLOAT, GAS_SOL, GIFT, PURSE_SOL, Market
 from place import Failed, Place, free_ports
@@ -70,6 +71,8 @@ def run(place: Place, cloud: Cloud, market: Market, zips: Path) -> None:
         refunded(place, cloud, market, scene)
     with step("a job given up over HTTP, leased again, handed in over HTTP and paid"):
         by_hand(place, cloud, market, frame, busy)
+    with step("one address that asks too often"):
+        too_many(cloud, market)
     with step("the relay ends in order"):
         relay_ends(place, market)
     with step("no message was given up"):

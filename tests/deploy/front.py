@@ -1,10 +1,12 @@
 """Stands in for the distribution `Front` of the template: one address for sockets, files and the gateway,
-by the same paths and with the same two headers. One request a connection.
+by the same paths and with the same two headers. One request a connection, each from another viewer, as if
+a crowd had come.
 
     FRONT_SECRET=... python front.py PORT RELAY_PORT GATEWAY_PORT API_ID
 """
 
 import asyncio
+import itertools
 import os
 import re
 import sys
@@ -14,6 +16,7 @@ TO_RELAY = re.compile(r"(/hub)?(/ws|/render|/provider/job/.*/complete)")
 OURS = ("x-framefair-front:", "x-framefair-viewer:")
 OF_THE_LINE = ("connection:",)
 HUB = "/hub"
+VIEWERS = itertools.count(1)
 HUB_KEEPS = "/hub/health"
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -47,7 +50,7 @@ async def pass_on(viewer: Streams, relay: int, gateway: int, api: str) -> None:
     replaced = OURS + OF_THE_LINE * closing
     headers = [line for line in headers if not line.lower().startswith(replaced)]
     headers += [f"X-Framefair-Front: {os.environ['FRONT_SECRET']}"]
-    headers += [f"X-Framefair-Viewer: {viewer[1].get_extra_info('peername')[0]}"]
+    headers += [f"X-Framefair-Viewer: 2001:db8:{next(VIEWERS) % 0xFFFF:x}::1"]
     headers += ["Connection: close"] * closing
     upstream = await asyncio.open_connection("127.0.0.1", origin)
     head = "\r\n".join([f"{method} {target} {version}", *headers, "", ""])

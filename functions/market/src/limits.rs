@@ -18,5 +18,7 @@ pub fn rate(method: &Method, template: &str) -> Option<Rate> {
         "GET /providers" => LISTS_PER_MINUTE,
         _ => OTHERS_PER_MINUTE,
     };
-    Some(Rate { route, per_minute })
+    // Each of these leaves something behind: a scene, a provider.
+    let exact = matches!(route.as_str(), "POST /render" | "POST /provider/register");
+    Some(Rate { route, per_minute, exact })
 }

@@ -1,7 +1,10 @@
 //! The market's Lambdas: `_HANDLER` says which operation this one is; without it, the whole face.
 
+use std::sync::Arc;
+
 use framefair_http::lambda;
-use framefair_market::{FACE, face, operation};
+use framefair_http::rate::{Counters, limited};
+use framefair_market::{FACE, Market, face, operation, rate};
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_http::Error> {
@@ -18,7 +21,9 @@ async fn main() -> Result<(), lambda_http::Error> {
             {
                 tracing::warn!(%refusal, "The first quote has to ask who is online");
             }
-            lambda::serve_router(operation(api, &name).unwrap_or_default()).await
+            let router = operation(api.clone(), &name).unwrap_or_default();
+            let counters = Arc::new(Counters::shared(api.ctx));
+            lambda::serve_router(limited::<Market>(router, &counters, rate)).await
         }
     }
 }

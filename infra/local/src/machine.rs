@@ -17,6 +17,7 @@ use framefair_domain::wallet::Wallet;
 use framefair_http::rate::{Counters, limited};
 use framefair_http::{Api, frame};
 use framefair_localnet::Localnet;
+use framefair_market::Market;
 use framefair_outbound::{NotReady, Outbound, Reach};
 use framefair_relay::{Relay, ingest};
 use framefair_store::{Config as StoreConfig, Seam as StoreSeam, Store, setup};
@@ -200,13 +201,15 @@ fn hub_router(ctx: &Ctx, relay: &Arc<Relay>, rate_limits: bool) -> Router {
     let api = Api::new(ctx.clone());
     let (edge, _) = framefair_edge::edge();
     let (mut market, _) = framefair_market::face(api);
+    let mut others = edge.merge(relay.router());
     if rate_limits {
         let counters = Arc::new(Counters::default());
-        market = limited::<framefair_market::Market>(market, &counters, framefair_market::rate);
+        let limit = |router| limited::<Market>(router, &counters, framefair_market::rate);
+        (market, others) = (limit(market), limit(others));
     }
-    let all = edge.merge(relay.router()).merge(market.clone()).nest("/hub", market);
+    let all = others.merge(market.clone()).nest("/hub", market);
     let all = framefair_edge::surround(all);
-    frame(ingest::<framefair_market::Market>(ctx.clone(), all))
+    frame(ingest::<Market>(ctx.clone(), all))
 }
 
 /// Gives escrow and the gas wallet what they need to start with, from the chain's faucet.

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -10,7 +11,8 @@ use axum::routing::get;
 use axum::{Json, Router};
 use framefair_app::Ctx;
 use framefair_http::Front;
-use framefair_market::Market;
+use framefair_http::rate::{Counters, limited};
+use framefair_market::{Market, rate};
 use framefair_outbound::{Home, Outbound};
 use framefair_relay::{Onward, Relay, forward, ingest};
 use tokio::net::TcpListener;
@@ -63,7 +65,8 @@ async fn serve() -> Result<()> {
     tracing::info!(slot = relay.slot(), %listen, "The relay serves");
     let onward = Onward { home, front: front.clone() };
     let way_in = ingest::<Market>(ctx, forward::<Market>(onward));
-    let mut router = relay.router().merge(way_in);
+    let sockets = limited::<Market>(relay.router(), &Arc::new(Counters::default()), rate);
+    let mut router = sockets.merge(way_in);
     if let Some(front) = front {
         router = front.before(router);
     }

@@ -9,6 +9,7 @@ pub mod delivery;
 mod idempotency;
 pub mod market;
 pub mod provider;
+pub mod rates;
 mod refusal;
 pub mod settlement;
 pub mod statistics;

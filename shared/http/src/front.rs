@@ -89,7 +89,7 @@ mod tests {
     use super::*;
     use crate::address;
 
-    const WORD: &str = "thirty-two characters or more of it";
+    const WORD: &str = "thirty-two-characters-or-more-of-it";
 
     async fn ask(headers: &[(&HeaderName, &str)]) -> (StatusCode, String) {
         let seen = |request: Request| async move {

@@ -1,21 +1,26 @@
-//! How often one address may ask one route: fixed windows of a minute, counted in this process and
-//! exact for it. Knows addresses of sockets only: no header says who is calling.
+//! How often one address may ask one route, in fixed windows of a minute. One process counts for itself,
+//! exactly. Many that serve together count in the table: exactly where that is asked for; else each
+//! for itself, and together after every fifth of the limit, so that between two of these looks each of
+//! them may let that many calls too many through. Knows addresses only: no header says who is calling.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use axum::Router;
-use axum::extract::{ConnectInfo, MatchedPath, Request};
+use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use framefair_app::Refusal;
+use framefair_app::{Call, Ctx, Refusal, rates};
+use framefair_domain::time::Timestamp;
 
-use crate::{Face, Refused};
+use crate::{Face, Refused, address};
 
 const WINDOW_S: u64 = 60;
+/// Counts that are not exact are shared after this part of the limit.
+const SHARED_EVERY: u32 = 5;
 /// Callers beyond this many within one window are not counted: the memory of a count is bounded,
 /// and who owns that many addresses is not held by a limit per address.
 const CALLERS_MAX: usize = 100_000;
@@ -30,28 +35,63 @@ pub struct Rate {
     /// Routes of one name share one count.
     pub route: String,
     pub per_minute: u32,
+    /// Whether processes that count together may not let one call too many through.
+    pub exact: bool,
 }
 
 /// Says what is allowed on a route, by its method and the template of its path.
 pub type Rates = fn(&Method, &str) -> Option<Rate>;
 
-/// The counts of one process.
-#[derive(Debug)]
+/// The counts of one process, or its part in those of many.
 pub struct Counters {
     started: Instant,
+    shared: Option<Ctx>,
     windows: Mutex<Windows>,
 }
 
 impl Default for Counters {
     fn default() -> Counters {
-        Counters { started: Instant::now(), windows: Mutex::default() }
+        Counters { started: Instant::now(), shared: None, windows: Mutex::default() }
     }
 }
 
 impl Counters {
-    fn count(&self, rate: &Rate, caller: IpAddr) -> Counted {
-        let now_s = self.started.elapsed().as_secs();
-        self.windows.lock().unwrap_or_else(PoisonError::into_inner).count(rate, caller, now_s)
+    /// Counts together with every process that has the same table.
+    pub fn shared(ctx: Ctx) -> Counters {
+        Counters { shared: Some(ctx), ..Counters::default() }
+    }
+
+    async fn count(&self, rate: &Rate, caller: IpAddr) -> Result<Counted, Refusal> {
+        let Some(ctx) = &self.shared else {
+            let now_s = self.started.elapsed().as_secs();
+            return Ok(self.windows().count(rate, caller, now_s).0);
+        };
+        let now_s = Call::live().now.seconds().unsigned_abs();
+        let (counted, untold) = self.windows().count(rate, caller, now_s);
+        let share = if rate.exact { 1 } else { rate.per_minute.div_ceil(SHARED_EVERY) };
+        // Who is refused already needs no exact count.
+        if untold < share || counted.remaining.is_none() {
+            return Ok(counted);
+        }
+        let number = now_s / WINDOW_S;
+        let window = rates::Window {
+            route: rate.route.clone(),
+            caller: network(caller).to_string(),
+            number: number.cast_signed(),
+            end: Timestamp(((number + 1) * WINDOW_S * 1_000).cast_signed()),
+        };
+        match rates::count(ctx, &window, untold).await {
+            Ok(calls) => Ok(self.windows().learn(rate, caller, now_s, untold, calls)),
+            Err(refusal) if rate.exact => Err(refusal),
+            Err(refusal) => {
+                tracing::warn!(%refusal, route = rate.route, "A count could not be shared");
+                Ok(counted)
+            }
+        }
+    }
+
+    fn windows(&self) -> MutexGuard<'_, Windows> {
+        self.windows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -64,15 +104,23 @@ struct Counted {
     reset_s: u64,
 }
 
+/// Calls that this process knows of, and how many of them are its own and not shared yet.
+#[derive(Clone, Copy, Debug, Default)]
+struct Calls {
+    known: u32,
+    untold: u32,
+}
+
 #[derive(Debug, Default)]
 struct Windows {
     /// Which window the counts belong to.
     at: u64,
-    calls: HashMap<(String, IpAddr), u32>,
+    calls: HashMap<(String, IpAddr), Calls>,
 }
 
 impl Windows {
-    fn count(&mut self, rate: &Rate, caller: IpAddr, now_s: u64) -> Counted {
+    /// Counts one call; beside it, how many of this caller's were not shared yet.
+    fn count(&mut self, rate: &Rate, caller: IpAddr, now_s: u64) -> (Counted, u32) {
         if self.at != now_s / WINDOW_S {
             self.at = now_s / WINDOW_S;
             self.calls = HashMap::new();
@@ -80,16 +128,34 @@ impl Windows {
         let key = (rate.route.clone(), network(caller));
         let calls = if self.calls.len() < CALLERS_MAX || self.calls.contains_key(&key) {
             let calls = self.calls.entry(key).or_default();
-            *calls = calls.saturating_add(1);
+            calls.known = calls.known.saturating_add(1);
+            calls.untold = calls.untold.saturating_add(1);
             *calls
         } else {
-            1
+            Calls { known: 1, untold: 1 }
         };
-        Counted {
-            limit: rate.per_minute,
-            remaining: rate.per_minute.checked_sub(calls),
-            reset_s: WINDOW_S - now_s % WINDOW_S,
+        (counted(rate, calls.known, now_s), calls.untold)
+    }
+
+    /// So many calls of ours are among `calls`, which are those of everybody. Says what the last of
+    /// ours was.
+    fn learn(&mut self, rate: &Rate, caller: IpAddr, now_s: u64, told: u32, calls: u32) -> Counted {
+        let key = (rate.route.clone(), network(caller));
+        if self.at == now_s / WINDOW_S
+            && let Some(ours) = self.calls.get_mut(&key)
+        {
+            ours.untold = ours.untold.saturating_sub(told);
+            ours.known = ours.known.max(calls.saturating_add(ours.untold));
         }
+        counted(rate, calls, now_s)
+    }
+}
+
+fn counted(rate: &Rate, calls: u32, now_s: u64) -> Counted {
+    Counted {
+        limit: rate.per_minute,
+        remaining: rate.per_minute.checked_sub(calls),
+        reset_s: WINDOW_S - now_s % WINDOW_S,
     }
 }
 
@@ -104,8 +170,8 @@ fn network(caller: IpAddr) -> IpAddr {
     }
 }
 
-/// Limits the routes that `router` has by now, in the words of face `F`. Needs the process to serve
-/// with the addresses of its sockets; without them everybody counts as one.
+/// Limits the routes that `router` has by now, in the words of face `F`. Where nobody says whose a
+/// request is, everybody counts as one.
 pub fn limited<F: Face>(router: Router, counters: &Arc<Counters>, rates: Rates) -> Router {
     let counters = counters.clone();
     router.route_layer(from_fn(move |request: Request, next: Next| {
@@ -124,9 +190,11 @@ async fn count<F: Face>(
     let Some(rate) = template.and_then(|template| rates(request.method(), template)) else {
         return next.run(request).await;
     };
-    let caller = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    let caller = caller.map_or(Ipv4Addr::UNSPECIFIED.into(), |ConnectInfo(from)| from.ip());
-    let counted = counters.count(&rate, caller);
+    let caller = address(request.extensions());
+    let counted = match counters.count(&rate, caller).await {
+        Ok(counted) => counted,
+        Err(refusal) => return Refused::<F>::new(refusal).into_response(),
+    };
     let mut response = match counted.remaining {
         Some(_) => next.run(request).await,
         None => Refused::<F>::new(Refusal::TooOften).into_response(),
@@ -143,10 +211,12 @@ async fn count<F: Face>(
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
     fn rate(route: &str, per_minute: u32) -> Rate {
-        Rate { route: route.to_owned(), per_minute }
+        Rate { route: route.to_owned(), per_minute, exact: false }
     }
 
     fn ip(text: &str) -> IpAddr {
@@ -158,33 +228,54 @@ mod tests {
         let mut windows = Windows::default();
         let ten = rate("POST /render", 10);
         for left in (0..10).rev() {
-            let counted = windows.count(&ten, ip("203.0.113.7"), 59);
+            let counted = windows.count(&ten, ip("203.0.113.7"), 59).0;
             assert_eq!(counted, Counted { limit: 10, remaining: Some(left), reset_s: 1 });
         }
-        assert_eq!(windows.count(&ten, ip("203.0.113.7"), 59).remaining, None);
-        let counted = windows.count(&ten, ip("203.0.113.7"), 60);
+        assert_eq!(windows.count(&ten, ip("203.0.113.7"), 59).0.remaining, None);
+        let counted = windows.count(&ten, ip("203.0.113.7"), 60).0;
         assert_eq!(counted, Counted { limit: 10, remaining: Some(9), reset_s: 60 });
+    }
+
+    #[test]
+    fn what_others_counted_is_learned_and_nothing_of_ours_is_told_twice() {
+        let (mut windows, caller) = (Windows::default(), ip("203.0.113.7"));
+        let ten = rate("POST /render", 10);
+        assert_eq!(windows.count(&ten, caller, 0).1, 1);
+        assert_eq!(windows.count(&ten, caller, 0).1, 2);
+        // One more comes in while two are told; others have asked five times.
+        assert_eq!(windows.count(&ten, caller, 0).1, 3);
+        assert_eq!(windows.learn(&ten, caller, 0, 2, 7).remaining, Some(3));
+        let (counted, untold) = windows.count(&ten, caller, 0);
+        assert_eq!((counted.remaining, untold), (Some(1), 2));
+        assert_eq!(windows.learn(&ten, caller, 0, 2, 11).remaining, None);
+        assert_eq!(windows.count(&ten, caller, 0).0.remaining, None);
+        assert_eq!(
+            windows.learn(&ten, caller, 60, 1, 1).remaining,
+            Some(9),
+            "late, for a new window"
+        );
+        assert_eq!(windows.count(&ten, caller, 60).0.remaining, Some(9));
     }
 
     #[test]
     fn callers_and_routes_are_counted_apart() {
         let mut windows = Windows::default();
         let (submit, pay) = (rate("POST /render", 1), rate("POST /render/pay", 1));
-        assert_eq!(windows.count(&submit, ip("203.0.113.7"), 0).remaining, Some(0));
-        assert_eq!(windows.count(&submit, ip("203.0.113.7"), 0).remaining, None);
-        assert_eq!(windows.count(&submit, ip("203.0.113.8"), 0).remaining, Some(0));
-        assert_eq!(windows.count(&pay, ip("203.0.113.7"), 0).remaining, Some(0));
+        assert_eq!(windows.count(&submit, ip("203.0.113.7"), 0).0.remaining, Some(0));
+        assert_eq!(windows.count(&submit, ip("203.0.113.7"), 0).0.remaining, None);
+        assert_eq!(windows.count(&submit, ip("203.0.113.8"), 0).0.remaining, Some(0));
+        assert_eq!(windows.count(&pay, ip("203.0.113.7"), 0).0.remaining, Some(0));
     }
 
     #[test]
     fn one_line_of_the_internet_is_one_caller_however_it_spells_its_address() {
         let mut windows = Windows::default();
         let one = rate("GET /stats", 1);
-        assert_eq!(windows.count(&one, ip("2001:db8:1:2::1"), 0).remaining, Some(0));
-        assert_eq!(windows.count(&one, ip("2001:db8:1:2:ffff::9"), 0).remaining, None);
-        assert_eq!(windows.count(&one, ip("2001:db8:1:3::1"), 0).remaining, Some(0));
-        assert_eq!(windows.count(&one, ip("203.0.113.7"), 0).remaining, Some(0));
-        assert_eq!(windows.count(&one, ip("::ffff:203.0.113.7"), 0).remaining, None);
+        assert_eq!(windows.count(&one, ip("2001:db8:1:2::1"), 0).0.remaining, Some(0));
+        assert_eq!(windows.count(&one, ip("2001:db8:1:2:ffff::9"), 0).0.remaining, None);
+        assert_eq!(windows.count(&one, ip("2001:db8:1:3::1"), 0).0.remaining, Some(0));
+        assert_eq!(windows.count(&one, ip("203.0.113.7"), 0).0.remaining, Some(0));
+        assert_eq!(windows.count(&one, ip("::ffff:203.0.113.7"), 0).0.remaining, None);
     }
 
     #[test]
@@ -195,8 +286,8 @@ mod tests {
             windows.count(&one, IpAddr::V4(Ipv4Addr::from_bits(number)), 0);
         }
         assert_eq!(windows.calls.len(), CALLERS_MAX);
-        assert_eq!(windows.count(&one, ip("0.0.0.5"), 0).remaining, None);
-        assert_eq!(windows.count(&one, ip("203.0.113.7"), 0).remaining, Some(0));
+        assert_eq!(windows.count(&one, ip("0.0.0.5"), 0).0.remaining, None);
+        assert_eq!(windows.count(&one, ip("203.0.113.7"), 0).0.remaining, Some(0));
         windows.count(&one, ip("203.0.113.7"), 60);
         assert_eq!(windows.calls.len(), 1, "the memory of the last minute is given back");
     }

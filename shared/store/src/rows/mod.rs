@@ -5,6 +5,7 @@ mod job;
 mod money;
 mod node;
 mod provider;
+mod rate;
 mod statistics;
 mod upload;
 
@@ -16,5 +17,6 @@ pub use money::{
 };
 pub use node::{Connection, NodeRow, Pulse, PulseSeen, PushRow, RelayRow};
 pub use provider::{ClaimRow, PendingChange, ProviderRow, Status};
+pub use rate::RateRow;
 pub use statistics::StatisticsRow;
 pub use upload::{IdempotencyRow, Live, QuotaRow, UploadDone, UploadKind, UploadRow};
