@@ -55,7 +55,8 @@ deploy-test: ## Deploy everything to an emulator of AWS, render for money there,
 
 bench: ## What each operation costs: calls, round trips, read and write units
 	@infra/local/install.sh test
-	@$(NAMED) cargo test --workspace --test costs -- --nocapture
+	@$(NAMED) FRAMEFAIR_BENCH_ITEMS=100000 cargo test --workspace --test costs -- --nocapture
+	@$(NAMED) FRAMEFAIR_BENCH_JOBS=200 cargo test --workspace --test contract -- --nocapture latency
 
 lint: ## Formatting, clippy without warnings, licences and duplicates
 	@infra/local/install.sh lint

@@ -86,6 +86,10 @@ async fn ground() -> Ground {
             ("SOLANA_GENESIS_HASH", genesis(&chain.rpc_url()).await),
             ("ESCROW_WALLET", escrow.to_string()),
             ("KEYS_SECRET", SECRET.into()),
+            ("SETTLEMENT", "escrow".into()),
+            ("PROVIDER_ENDPOINT_ALLOW", String::new()),
+            // Nothing stands before them here.
+            ("FRONT_SECRET", String::new()),
             ("UPLOAD_SECRET", "an upload secret that only tests have".into()),
         ]),
         platform: BTreeMap::from([

@@ -154,6 +154,9 @@ fn ended(job: &Job) -> Failure {
         Some(refund) => failure
             .hint(format!("What was paid came back in transaction {refund}."))
             .member("refundTx", refund),
+        None if job.settlement == "direct" => failure.hint(
+            "The provider was paid directly, without an escrow: only the provider can give the money back.",
+        ),
         None => failure.hint(format!(
             "What was paid comes back by itself, in a minute or so; `framefair status {}` shows the transaction.",
             job.id

@@ -35,6 +35,8 @@ pub struct Options {
     pub ports: Ports,
     pub slot_ms: u64,
     pub rate_limits: bool,
+    /// Whether clients pay their providers and not escrow.
+    pub direct: bool,
     /// How long a node whose socket is lost may take to come back.
     pub reconnect_grace_ms: u32,
     pub providers: Providers,
@@ -152,6 +154,7 @@ impl Machine {
         let (cloud, chain) = start_services(&folder, &key, options.ports, options.slot_ms).await?;
         let mut ctx = connect(&cloud.endpoint_url(), &chain.rpc_url(), &key, escrow).await?;
         ctx.platform.upload_secret = Some(folder.upload_secret()?);
+        ctx.platform.direct = options.direct;
         ctx.platform.reconnect_grace_ms = options.reconnect_grace_ms.into();
         ctx.platform.reach.loopback = options.providers.allow_loopback;
         ctx.platform.probe_every_ms = options.providers.probe_every_ms.into();

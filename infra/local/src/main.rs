@@ -101,6 +101,10 @@ struct Run {
     /// task goes to another one.
     #[arg(long, env = "FRAMEFAIR_PROVIDER_SILENCE_MS", default_value_t = 300_000)]
     provider_silence_ms: u32,
+    /// Whom clients pay: `escrow`, which pays the provider once the picture is verified and gives the
+    /// money back otherwise; or `direct`, the provider itself, without fee and without a way back.
+    #[arg(long, env = "SETTLEMENT", default_value = "escrow", value_parser = ["escrow", "direct"])]
+    settlement: String,
     /// For tests: count no requests.
     #[arg(long)]
     no_rate_limits: bool,
@@ -146,6 +150,7 @@ async fn serve(run: Run) -> Result<()> {
         ports,
         slot_ms: run.slot_ms,
         rate_limits: !run.no_rate_limits,
+        direct: run.settlement == "direct",
         reconnect_grace_ms: run.reconnect_grace_ms,
         providers: Providers {
             allow_loopback: run.allow_loopback_providers,

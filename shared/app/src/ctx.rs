@@ -29,6 +29,8 @@ pub struct Ctx {
 pub struct Platform {
     /// Where clients pay to, and from where payouts leave.
     pub escrow: Wallet,
+    /// Clients pay their providers themselves: no fee, no refund, no other provider.
+    pub direct: bool,
     /// Refuse signatures that could be replayed.
     pub require_nonce: bool,
     /// A task may hold its lease for this long, whatever happens.
@@ -64,6 +66,7 @@ impl Platform {
     pub fn new(escrow: Wallet) -> Platform {
         Platform {
             escrow,
+            direct: false,
             require_nonce: false,
             lease_max_ms: 24 * HOUR_MS,
             dispatch_timeout_ms: 5 * MINUTE_MS,
@@ -148,6 +151,8 @@ pub enum NotReady {
     Escrow(#[from] framefair_domain::wallet::NotAWallet),
     #[error("PROVIDER_ENDPOINT_ALLOW: {0}")]
     Network(#[from] NotANetwork),
+    #[error("SETTLEMENT: `escrow` or `direct`, not {0:?}")]
+    Settlement(String),
     #[error(transparent)]
     Secret(#[from] crate::uploads::WeakSecret),
     #[error("the store cannot be opened: {0}")]
@@ -158,8 +163,8 @@ pub enum NotReady {
 
 impl Ctx {
     /// From the environment alone: that of the store, and `SOLANA_RPC_URL`, `SOLANA_RPC_URL_2`,
-    /// `SOLANA_GENESIS_HASH`, `ESCROW_WALLET`, `REQUIRE_NONCE`, `PROVIDER_ENDPOINT_ALLOW`,
-    /// `UPLOAD_SECRET`.
+    /// `SOLANA_GENESIS_HASH`, `ESCROW_WALLET`, `SETTLEMENT`, `REQUIRE_NONCE`,
+    /// `PROVIDER_ENDPOINT_ALLOW`, `UPLOAD_SECRET`.
     pub async fn from_env() -> Result<Ctx, NotReady> {
         let var = |name: &'static str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let need = |name: &'static str| var(name).ok_or(NotReady::Missing(name));
@@ -172,15 +177,20 @@ impl Ctx {
         let mut platform = Platform::new(need("ESCROW_WALLET")?.parse()?);
         platform.upload_secret =
             var("UPLOAD_SECRET").map(|secret| UploadSecret::new(&secret)).transpose()?;
+        platform.direct = match var("SETTLEMENT").as_deref() {
+            None | Some("escrow") => false,
+            Some("direct") => true,
+            Some(other) => return Err(NotReady::Settlement(other.to_owned())),
+        };
         platform.require_nonce = var("REQUIRE_NONCE").is_some_and(|value| value == "true");
         platform.reach.networks =
             Reach::networks(&var("PROVIDER_ENDPOINT_ALLOW").unwrap_or_default())?;
-        Ok(Ctx {
-            store: Store::from_env()?,
-            chain: Chain::connect(chain, framefair_chain::Seam::default()).await?,
-            platform,
-            known: Known::default(),
-        })
+        let seam = framefair_chain::Seam::default();
+        let chain = match chain.genesis_hash.clone() {
+            Some(genesis_hash) => Chain::of_cluster(genesis_hash, &chain, seam)?,
+            None => Chain::connect(chain, seam).await?,
+        };
+        Ok(Ctx { store: Store::from_env()?, chain, platform, known: Known::default() })
     }
 
     /// Sends a hint. A lost one costs time, not truth, so a failure is logged and forgotten.

@@ -9,11 +9,10 @@ use framefair_domain::time::Timestamp;
 use framefair_domain::wallet::{TxSignature, Wallet};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use solana_hash::Hash;
 
 use crate::error::ChainError;
 use crate::facts::{Encoded, normalise, words_for};
-use crate::rpc::Rpc;
+use crate::rpc::{Rpc, same_cluster};
 use crate::seam::Seam;
 
 /// The most signatures that a node lists at once.
@@ -99,17 +98,33 @@ impl Chain {
     /// Opens the nodes and makes sure that they belong to the cluster that is meant.
     pub async fn connect(config: Config, seam: Seam) -> Result<Chain, ChainError> {
         let node = Rpc::new(&config.rpc_url, config.timeout_ms, seam.clone())?;
-        let found = genesis_hash(&node).await?;
+        let found = node.genesis_hash().await?;
         same_cluster(config.genesis_hash.as_deref().unwrap_or(&found), &found)?;
         let second = match &config.second_rpc_url {
             None => None,
             Some(url) => {
                 let second = Rpc::new(url, config.timeout_ms, seam)?;
-                same_cluster(&found, &genesis_hash(&second).await?)?;
+                same_cluster(&found, &second.genesis_hash().await?)?;
                 Some(Arc::new(second))
             }
         };
         Ok(Chain { node: Arc::new(node), second, genesis_hash: found })
+    }
+
+    /// The same for a cluster that is known: nothing is asked yet, so that a process can start while the
+    /// nodes are away. Each node is asked where it belongs before its first answer counts.
+    pub fn of_cluster(
+        genesis_hash: String,
+        config: &Config,
+        seam: Seam,
+    ) -> Result<Chain, ChainError> {
+        let open = |url: &String| -> Result<_, ChainError> {
+            let node = Rpc::new(url, config.timeout_ms, seam.clone())?;
+            Ok(Arc::new(node.of_cluster(genesis_hash.clone())))
+        };
+        let node = open(&config.rpc_url)?;
+        let second = config.second_rpc_url.as_ref().map(open).transpose()?;
+        Ok(Chain { node, second, genesis_hash })
     }
 
     pub fn genesis_hash(&self) -> &str {
@@ -261,19 +276,4 @@ fn seen(line: Line) -> Seen {
         memo: line.memo,
         block_time: line.block_time.map(|s| Timestamp(s.saturating_mul(1000))),
     }
-}
-
-async fn genesis_hash(node: &Rpc) -> Result<String, ChainError> {
-    let found: String = node.call("getGenesisHash", json!([])).await?;
-    match found.parse::<Hash>() {
-        Ok(hash) => Ok(hash.to_string()),
-        Err(_) => Err(ChainError::untrustworthy("its genesis hash is no hash")),
-    }
-}
-
-fn same_cluster(expected: &str, found: &str) -> Result<(), ChainError> {
-    if expected == found {
-        return Ok(());
-    }
-    Err(ChainError::WrongCluster { expected: expected.to_owned(), found: found.to_owned() })
 }

@@ -16,6 +16,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use solana_hash::Hash;
+use tokio::sync::OnceCell;
 
 use crate::error::ChainError;
 use crate::seam::{Fault, Seam};
@@ -32,6 +34,9 @@ pub(crate) struct Rpc {
     timeout: Duration,
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     seam: Seam,
+    /// The cluster that it must belong to, where it has not been asked yet.
+    cluster: Option<String>,
+    vetted: OnceCell<()>,
 }
 
 #[derive(Deserialize)]
@@ -66,11 +71,45 @@ impl Rpc {
             .enable_http1()
             .wrap_connector(connector);
         let client = Client::builder(TokioExecutor::new()).build(connector);
-        Ok(Rpc { authorization: authorization(&url)?, url, timeout, client, seam })
+        Ok(Rpc {
+            authorization: authorization(&url)?,
+            url,
+            timeout,
+            client,
+            seam,
+            cluster: None,
+            vetted: OnceCell::new(),
+        })
+    }
+
+    /// Before its first answer counts, the node is asked whether it belongs to this cluster.
+    pub(crate) fn of_cluster(self, genesis_hash: String) -> Rpc {
+        Rpc { cluster: Some(genesis_hash), ..self }
     }
 
     /// Calls a method and reads its result as `T`; a null result is read like any other.
     pub(crate) async fn call<T: DeserializeOwned>(
+        &self,
+        method: &'static str,
+        params: Value,
+    ) -> Result<T, ChainError> {
+        if let Some(cluster) = &self.cluster {
+            let vetting = || async { same_cluster(cluster, &self.genesis_hash().await?) };
+            self.vetted.get_or_try_init(vetting).await?;
+        }
+        self.ask(method, params).await
+    }
+
+    /// Which cluster it belongs to, whichever is meant.
+    pub(crate) async fn genesis_hash(&self) -> Result<String, ChainError> {
+        let found: String = self.ask("getGenesisHash", json!([])).await?;
+        match found.parse::<Hash>() {
+            Ok(hash) => Ok(hash.to_string()),
+            Err(_) => Err(ChainError::untrustworthy("its genesis hash is no hash")),
+        }
+    }
+
+    async fn ask<T: DeserializeOwned>(
         &self,
         method: &'static str,
         params: Value,
@@ -133,6 +172,13 @@ impl Rpc {
             .map_err(|_| ChainError::untrustworthy("an answer broke off, or is over 4 MiB"))?;
         Ok((status, answer.to_bytes()))
     }
+}
+
+pub(crate) fn same_cluster(expected: &str, found: &str) -> Result<(), ChainError> {
+    if expected == found {
+        return Ok(());
+    }
+    Err(ChainError::WrongCluster { expected: expected.to_owned(), found: found.to_owned() })
 }
 
 fn unreadable(method: &'static str) -> ChainError {

@@ -171,7 +171,7 @@ pub struct Leg {
     pub kind: LegKind,
 }
 
-/// Where every lamport of one payment goes: `sum(legs) + kept == paid`. Written once, with the
+/// Where every lamport that escrow took for a job goes: `sum(legs) + kept == paid`. Written once, with the
 /// job's final state, and never changed; so payout and refund exclude each other.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
@@ -209,6 +209,11 @@ impl Plan {
     /// The job is not done: the client gets everything back.
     pub fn refund(paid: Lamports, client: Wallet) -> Result<Plan, DoesNotAddUp> {
         Plan::of(paid, [Leg { to: client, lamports: paid, kind: LegKind::Refund }])
+    }
+
+    /// The client paid its provider itself: nothing is here that could leave.
+    pub fn direct() -> Plan {
+        Plan { legs: Vec::new(), kept: Lamports::ZERO }
     }
 
     fn of<const N: usize>(paid: Lamports, legs: [Leg; N]) -> Result<Plan, DoesNotAddUp> {

@@ -35,6 +35,7 @@ fn a_finished_small_job_is_one_write_unit() {
         client: wallet,
         provider: ProviderId::new(now, [8; 10]),
         pay_to: wallet,
+        direct: false,
         created: now,
         expires: now,
         scene: SceneRow {

@@ -4,6 +4,7 @@
 mod endpoints;
 mod hostile;
 mod idempotency;
+mod latency;
 mod people;
 mod prices;
 mod rates;

@@ -86,6 +86,7 @@ impl Hub {
             reconnect_grace_ms: GRACE_MS,
             providers,
             rate_limits,
+            direct: false,
         });
         let machine = machine.await.expect("the machine starts");
         let http = Client::builder().redirect(redirect::Policy::none()).timeout(PATIENCE);

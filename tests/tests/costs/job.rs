@@ -19,6 +19,7 @@ use framefair_domain::quote::Tariff;
 use framefair_domain::scheduling::Abilities;
 use framefair_domain::signing;
 use framefair_localnet::Localnet;
+use framefair_store::rows::JobRow;
 use framefair_store::seam::{Cost, labelled};
 use framefair_store::{Config, Seam, Store, setup};
 use sha2::{Digest, Sha256};
@@ -30,7 +31,7 @@ const FRAME: i32 = 1;
 const OBJ: &[u8] = b"# a triangle\nv 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n";
 
 pub(crate) struct Market {
-    ctx: Ctx,
+    pub(crate) ctx: Ctx,
     rpc: framefair_chain::Seam,
     signers: Signers,
     node: SigningKey,
@@ -109,24 +110,27 @@ impl Market {
         each.join(" ")
     }
 
-    pub(crate) async fn run_one_job(&self) {
-        let provider = self.provider().await;
-        let session = {
-            let now = Call::live().now;
-            let signature = self.sign(&signing::socket(provider, now));
-            let place = Connection { relay: 0, boot: "test".into() };
-            delivery::take_relay(&self.ctx, &Call::live(), 0, "test").await.unwrap();
-            let call = Call::live();
-            delivery::connect(&self.ctx, &call, provider, now, &signature, place)
-                .await
-                .unwrap()
-                .session
-        };
-        delivery::ready(&self.ctx, &Call::live(), session, 1).await.unwrap();
-        // As every process does when it starts.
+    /// What was counted so far was preparation. The process knows who is online, as after its start.
+    pub(crate) async fn forget_costs(&self) {
         provider::learn_online(&self.ctx).await.unwrap();
         self.ctx.store.seam().reset();
+    }
 
+    pub(crate) async fn node_joins(&self) -> delivery::Session {
+        let provider = self.provider().await;
+        let now = Call::live().now;
+        let signature = self.sign(&signing::socket(provider, now));
+        let place = Connection { relay: 0, boot: "test".into() };
+        delivery::take_relay(&self.ctx, &Call::live(), 0, "test").await.unwrap();
+        let call = Call::live();
+        let joined = delivery::connect(&self.ctx, &call, provider, now, &signature, place).await;
+        let session = joined.unwrap().session;
+        delivery::ready(&self.ctx, &Call::live(), session, 1).await.unwrap();
+        session
+    }
+
+    /// From the quote to the end of its settlement; gives what is left of it.
+    pub(crate) async fn run_one_job(&self, session: delivery::Session) -> JobRow {
         let job = self.step("quote", self.quote()).await;
         let row = market::job(&self.ctx, job, None).await.unwrap().job;
         let (price, memo) = (row.price.total, row.terms().memo());
@@ -138,7 +142,7 @@ impl Market {
         self.step("pay", pay).await;
         let lease = async {
             let found = delivery::dispatch(&self.ctx, &mut Call::live(), &Hint::about(job)).await;
-            assert_eq!(found.unwrap(), Dispatched::Leased(provider));
+            assert_eq!(found.unwrap(), Dispatched::Leased(session.node));
         };
         self.step("lease", lease).await;
         let work = async {
@@ -158,10 +162,13 @@ impl Market {
             assert_eq!(view.job.state, framefair_app::JobState::Completed);
         };
         self.step("status", status).await;
-        self.step("result", async {
-            market::result_url(&self.ctx, job, None).await.unwrap();
-        })
-        .await;
+        let result = async { market::result_url(&self.ctx, job, None).await.unwrap() };
+        self.step("result", result).await;
+        let providers = async { provider::list(&self.ctx, Some(Status::Online)).await.unwrap() };
+        self.step("providers", providers).await;
+        let totals = async { framefair_app::statistics::totals(&self.ctx).await.unwrap() };
+        self.step("totals", totals).await;
+        market::job(&self.ctx, job, None).await.unwrap().job
     }
 
     /// Each call is a look; the one that stores and the one that settles are told apart by what

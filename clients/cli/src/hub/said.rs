@@ -123,6 +123,8 @@ pub(crate) struct Job {
     #[serde(default)]
     pub(crate) refund_tx: Option<String>,
     #[serde(default)]
+    pub(crate) settlement: String,
+    #[serde(default)]
     pub(crate) error: Option<String>,
     /// Seconds, as the hub wrote them.
     #[serde(default)]

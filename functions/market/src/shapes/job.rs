@@ -1,6 +1,6 @@
 //! Quotes and jobs as the contract shows them.
 
-use framefair_app::market::{JobView, Quote};
+use framefair_app::market::{JobRow, JobView, Quote};
 use framefair_domain::id::{JobId, ProviderId};
 use framefair_domain::job::State;
 use framefair_domain::quote::Breakdown;
@@ -97,7 +97,8 @@ pub(crate) struct RenderJob {
     error: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     refund_tx: Option<TxSignature>,
-    /// `owed` until the money has left and is final, then `settled`; an extension.
+    /// `owed` until the money has left and is final, then `settled`; `direct` where the provider was paid by
+    /// the client itself. An extension.
     #[serde(skip_serializing_if = "Option::is_none")]
     settlement: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -136,6 +137,7 @@ impl From<JobView> for RenderJob {
         if let Some(samples) = settings.samples {
             shown["samples"] = samples.into();
         }
+        let settlement = settlement_word(&job).filter(|_| job.inflow != Inflow::Reverted);
         let refund = job
             .plan
             .as_ref()
@@ -161,11 +163,13 @@ impl From<JobView> for RenderJob {
             // While it is tried again, the last failure is nobody's answer.
             error: job.error.filter(|_| job.state.is_final()),
             refund_tx: job.out_tx.filter(|_| refund),
-            settlement: settlement_word(job.outflow).filter(|_| job.inflow != Inflow::Reverted),
+            settlement,
             expires_at: (job.state == State::AwaitingPayment).then_some(job.expires),
             progress: progress.map(|p| {
                 json!({
-                    "framesDone": p.frames_done, "framesTotal": p.frames_total,
+                    // What came after the last note of it is not written any more.
+                    "framesDone": if completed { p.frames_total } else { p.frames_done },
+                    "framesTotal": p.frames_total,
                     "frame": p.frame, "sample": p.sample, "samples": p.samples,
                 })
             }),
@@ -197,8 +201,9 @@ fn payment_word(inflow: Inflow) -> &'static str {
     }
 }
 
-fn settlement_word(outflow: Outflow) -> Option<&'static str> {
-    match outflow {
+fn settlement_word(job: &JobRow) -> Option<&'static str> {
+    match job.outflow {
+        _ if job.direct => Some("direct"),
         Outflow::Nothing => None,
         Outflow::Settled => Some("settled"),
         Outflow::Parked => Some("parked"),

@@ -3,7 +3,7 @@
 use framefair_domain::id::{JobId, ProviderId};
 use framefair_domain::signing::{self, SignatureRefused};
 use framefair_domain::time::{SECOND_MS, Timestamp};
-use framefair_store::rows::{Connection, NodeRow, ProviderRow, RelayRow, Status};
+use framefair_store::rows::{Connection, NodeRow, ProviderRow, RelayRow};
 use framefair_store::{When, Write, WriteFailed, keys};
 
 use crate::{Call, Ctx, Refusal, provider};
@@ -135,11 +135,9 @@ pub(crate) async fn absence(
 
 /// Shows those as offline whose relay died without a word.
 pub(crate) async fn look_after_providers(ctx: &Ctx, call: &Call) -> Result<(), Refusal> {
-    for status in [Status::Online, Status::Busy] {
-        for listed in provider::with_status(ctx, status).await? {
-            if listed.provider.abilities.relay {
-                show_gone(ctx, call, listed.provider.id).await?;
-            }
+    for listed in provider::present(ctx).await? {
+        if listed.provider.abilities.relay {
+            show_gone(ctx, call, listed.provider.id).await?;
         }
     }
     Ok(())

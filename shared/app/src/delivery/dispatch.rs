@@ -80,6 +80,10 @@ fn takes_work(listed: &Listed) -> bool {
 /// Online providers other than those who failed it that can render the job at a price not above
 /// the one that was paid.
 pub(crate) async fn others_able(ctx: &Ctx, job: &JobRow) -> Result<Vec<Listed>, Refusal> {
+    // Who was paid is the only one who owes the client anything.
+    if job.direct {
+        return Ok(Vec::new());
+    }
     let need = need_of(job);
     let mut online = provider::with_status(ctx, Status::Online).await?;
     online.retain(|listed| {
@@ -121,7 +125,10 @@ async fn wait_or_give_up(ctx: &Ctx, call: &Call, mut job: JobRow) -> Result<Disp
     if step(&mut job, Event::NobodyLeft, call.now).is_err() {
         return Ok(Dispatched::Nothing);
     }
-    let nobody = "No provider could take the job; you get your money back";
+    let nobody = match job.direct {
+        false => "No provider could take the job; you get your money back",
+        true => "The provider that you paid could not take the job",
+    };
     job.error = Some(match job.error.take() {
         Some(before) => format!("{nobody}. The last attempt failed: {before}"),
         None => nobody.into(),
@@ -140,6 +147,10 @@ fn has_waited_too_long(ctx: &Ctx, call: &Call, job: &JobRow) -> bool {
         let since = job.task.not_before;
         let long = since.is_some_and(|at| call.now.since_ms(at) >= ctx.platform.retry_wait_ms);
         return long || job.task.declines > DECLINES_MAX;
+    }
+    // Giving up would return nothing.
+    if job.direct {
+        return false;
     }
     let accepted = job.payment.as_ref().map_or(job.created, |payment| payment.accepted);
     call.now.since_ms(accepted) >= ctx.platform.wait_max_ms

@@ -3,12 +3,11 @@
 
 use framefair_domain::id::{JobId, ProviderId};
 use framefair_domain::job::State;
-use framefair_store::rows::{JobRow, Lease, NodeRow, ProviderRow, Pulse, PulseSeen, Status};
+use framefair_store::rows::{JobRow, Lease, NodeRow, ProviderRow, Pulse, PulseSeen};
 use framefair_store::{Queue, When, Write, WriteFailed, keys};
 
 use super::connection::{absence, change_node, is_connected};
 use super::push::{self, Dialled};
-use crate::provider::Listed;
 use crate::{Call, Ctx, Hint, Refusal, provider};
 
 /// A change is written no sooner than so many rounds of asking after the last one.
@@ -27,21 +26,9 @@ pub struct Probe {
 
 /// Everybody who takes tasks at an endpoint and is not known to be away.
 pub async fn probes(ctx: &Ctx) -> Result<Vec<Probe>, Refusal> {
-    let mut found = Vec::new();
-    for status in [Status::Online, Status::Busy] {
-        let mut start = None;
-        loop {
-            let (listed, next) = provider::page(ctx, status, start).await?;
-            let dialled = listed.iter().filter(|listed| !listed.provider.abilities.relay);
-            let probe = |l: &Listed| Probe { known: l.pulse, to: Dialled::of(&l.provider) };
-            found.extend(dialled.map(probe));
-            start = next;
-            if start.is_none() {
-                break;
-            }
-        }
-    }
-    Ok(found)
+    let present = provider::present(ctx).await?;
+    let dialled = present.iter().filter(|listed| !listed.provider.abilities.relay);
+    Ok(dialled.map(|l| Probe { known: l.pulse, to: Dialled::of(&l.provider) }).collect())
 }
 
 /// What a round of asking found.

@@ -208,6 +208,12 @@ fn quoted(
         frames: frames.count(),
     };
     let (provider, price) = offered.choose(call, &need, submission.price_max)?;
+    let direct = ctx.platform.direct;
+    if direct && provider.wallet == submission.client {
+        return Err(Refusal::invalid(
+            "clientWallet: nobody can buy from itself here; clients pay their providers directly",
+        ));
+    }
     let (width, height) = settings.resolution.unwrap_or(RESOLUTION_DEFAULT);
     let token = submission.private.then(|| reader_token(ctx, id)).transpose()?;
     Ok(JobRow {
@@ -216,7 +222,8 @@ fn quoted(
         state: State::AwaitingPayment,
         client: submission.client,
         provider: provider.id,
-        pay_to: ctx.platform.escrow,
+        pay_to: if direct { provider.wallet } else { ctx.platform.escrow },
+        direct,
         created: call.now,
         expires: call.now.plus_ms(QUOTE_TTL_MS),
         scene: SceneRow {

@@ -53,17 +53,25 @@ pub async fn list(ctx: &Ctx, only: Option<Status>) -> Result<Vec<Listed>, Refusa
 
 /// Those whose row, read consistently, really has this status; so many as a list shows.
 pub async fn with_status(ctx: &Ctx, status: Status) -> Result<Vec<Listed>, Refusal> {
-    Ok(page(ctx, status, None).await?.0)
+    let (ids, _) = hinted(ctx, status, None).await?;
+    read(ctx, &ids, status).await
 }
 
-/// The same from `start` on, and where the next page starts.
-pub(crate) async fn page(
-    ctx: &Ctx,
-    status: Status,
-    start: Option<Cursor>,
-) -> Result<(Vec<Listed>, Option<Cursor>), Refusal> {
-    let (ids, next) = hinted(ctx, status, start).await?;
-    Ok((read(ctx, &ids, status).await?, next))
+/// Everybody who is not away, however many they are. For rounds, not for requests.
+pub(crate) async fn present(ctx: &Ctx) -> Result<Vec<Listed>, Refusal> {
+    let mut found = Vec::new();
+    for status in [Status::Online, Status::Busy] {
+        let mut start = None;
+        loop {
+            let (ids, next) = hinted(ctx, status, start).await?;
+            found.extend(read(ctx, &ids, status).await?);
+            start = next;
+            if start.is_none() {
+                break;
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// Those who are online. Their rows are read beside the index, by the ids that this process knows

@@ -6,7 +6,7 @@ mod signed;
 mod update;
 
 pub use list::{Known, Listed, get, learn_online, list, with_status};
-pub(crate) use list::{online, page};
+pub(crate) use list::{online, present};
 pub use register::{Registration, register};
 pub use signed::Signed;
 pub(crate) use signed::nonce_write;

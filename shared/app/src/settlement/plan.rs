@@ -8,13 +8,19 @@ use crate::{Broken, Refusal};
 
 /// The provider is owed its price.
 pub(crate) fn plan_payout(job: &mut JobRow, provider: Wallet) -> Result<(), Refusal> {
+    if job.direct {
+        return set(job, Plan::direct());
+    }
     let paid = paid(job)?;
     let plan = Plan::payout(paid, &job.price, provider, job.client);
     set(job, plan.map_err(|e| Broken(e.to_string()))?)
 }
 
-/// The client is owed everything.
+/// The client is owed everything, unless it paid its provider itself.
 pub(crate) fn plan_refund(job: &mut JobRow) -> Result<(), Refusal> {
+    if job.direct {
+        return set(job, Plan::direct());
+    }
     let paid = paid(job)?;
     let plan = Plan::refund(paid, job.client);
     set(job, plan.map_err(|e| Broken(e.to_string()))?)

@@ -6,6 +6,7 @@
 mod cancel;
 mod crashes;
 mod debts;
+mod direct;
 mod payment_fraud;
 mod payment_races;
 mod payment_unseen;

@@ -34,6 +34,29 @@ async fn a_node_of_another_cluster_is_turned_away() {
 }
 
 #[tokio::test]
+async fn a_known_cluster_is_asked_for_with_the_first_call_and_once() {
+    let stage = stage().await;
+    let url = stage.net.rpc_url();
+    let known = stage.chain.genesis_hash().to_owned();
+    let height = |chain: Chain| async move { chain.block_height(Commitment::Confirmed).await };
+    let away = Chain::of_cluster(known.clone(), &config("http://127.0.0.1:1"), Seam::new());
+    let away = height(away.expect("nothing is asked")).await.unwrap_err();
+    assert!(matches!(away, ChainError::Unreachable(_)), "{away:?}");
+
+    let seam = Seam::new();
+    let right = Chain::of_cluster(known, &config(&url), seam.clone()).unwrap();
+    for _ in 0..3 {
+        height(right.clone()).await.unwrap();
+    }
+    assert_eq!(seam.count("getGenesisHash"), 1);
+    let wrong = Chain::of_cluster(OTHER_GENESIS.into(), &config(&url), Seam::new()).unwrap();
+    for _ in 0..2 {
+        let refused = height(wrong.clone()).await.unwrap_err();
+        assert!(matches!(refused, ChainError::WrongCluster { .. }), "{refused:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_second_node_of_another_cluster_is_turned_away() {
     let stage = stage().await;
     let (seam, url) = (Seam::new(), stage.net.rpc_url());

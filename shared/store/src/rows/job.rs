@@ -28,6 +28,9 @@ pub struct JobRow {
     pub provider: ProviderId,
     #[serde(with = "compact")]
     pub pay_to: Wallet,
+    /// The client pays its provider, not escrow: nothing of that money is ever here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub direct: bool,
     pub created: Timestamp,
     pub expires: Timestamp,
     pub scene: SceneRow,
