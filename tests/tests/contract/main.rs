@@ -9,7 +9,9 @@ mod people;
 mod prices;
 mod rates;
 mod scenes;
+mod replays;
 mod schema;
+mod signatures;
 mod stage;
 #[path = "../tree/mod.rs"]
 #[allow(dead_code, reason = "each test file uses its own part of the tree")]

@@ -106,6 +106,28 @@ impl Seller {
     }
 }
 
+/// Tries to open a socket with these words; the code that it is closed with, or none if it stands.
+pub(crate) async fn knock(hub: &Hub, id: &str, timestamp: i64, signature: &str) -> Option<u16> {
+    let url = format!("ws://{}/ws", hub.machine.hub);
+    let (stream, _) = tokio_tungstenite::connect_async(url).await.expect("a socket");
+    let mut socket = Socket(stream);
+    let (provider_id, signature) = (id.parse().expect("an id"), signature.to_owned());
+    socket.say(&FromProvider::Auth { provider_id, timestamp, signature }).await;
+    loop {
+        match socket.0.next().await.expect("an answer").expect("a frame") {
+            Message::Text(text) => match serde_json::from_str(&text).expect("a known frame") {
+                ToProvider::Error { error } => assert_eq!(error, "Unauthorized"),
+                other => {
+                    assert_eq!(other, ToProvider::Authenticated);
+                    return None;
+                }
+            },
+            Message::Close(why) => return why.map(|why| why.code.into()),
+            _ => {}
+        }
+    }
+}
+
 /// A provider's end of `/ws`.
 pub(crate) struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
@@ -130,6 +152,17 @@ impl Socket {
         tokio::time::timeout(std::time::Duration::from_secs(120), hearing)
             .await
             .expect("a frame comes")
+    }
+
+    /// Hears on until the hub closes the socket; with which code it does.
+    pub(crate) async fn closed(&mut self) -> Option<u16> {
+        loop {
+            match self.0.next().await {
+                Some(Ok(Message::Close(why))) => return why.map(|why| why.code.into()),
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return None,
+            }
+        }
     }
 
     /// Hears on until the task comes.
