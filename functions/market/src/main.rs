@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use framefair_http::lambda;
-use framefair_http::rate::{Counters, limited};
+use framefair_http::rate::{Counters, limited, wanted};
 use framefair_market::{FACE, Market, face, operation, rate};
 
 #[tokio::main]
@@ -22,6 +22,9 @@ async fn main() -> Result<(), lambda_http::Error> {
                 tracing::warn!(%refusal, "The first quote has to ask who is online");
             }
             let router = operation(api.clone(), &name).unwrap_or_default();
+            if !wanted()? {
+                return lambda::serve_router(router).await;
+            }
             let counters = Arc::new(Counters::shared(api.ctx));
             lambda::serve_router(limited::<Market>(router, &counters, rate)).await
         }

@@ -1,6 +1,7 @@
 //! The one port: tells the three protocols apart by header, and answers browsers' preflights.
 //! Knows no bucket, table or queue.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -22,11 +23,25 @@ const SQS_BODY_MAX: usize = 8 * 1024 * 1024;
 const DRAIN_BYTES_MAX: usize = 64 * 1024 * 1024;
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(2);
 
+/// How often each operation of DynamoDB and SQS was asked for under a good signature.
+pub(crate) type Calls = Arc<Mutex<BTreeMap<String, u64>>>;
+
 pub(crate) struct Front {
+    pub(crate) calls: Calls,
     pub(crate) keys: sigv4::Keys,
     pub(crate) s3: S3Service,
     pub(crate) dynamo: dynamo::Dynamo,
     pub(crate) sqs: sqs::Sqs,
+}
+
+impl Front {
+    fn count(&self, operation: &str) {
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        match calls.get_mut(operation) {
+            Some(count) => *count += 1,
+            None => drop(calls.insert(operation.to_owned(), 1)),
+        }
+    }
 }
 
 enum Protocol {
@@ -47,14 +62,20 @@ pub(crate) async fn answer(
         Protocol::Dynamo(operation) => {
             let read = signed_body(&front.keys, request, DYNAMO_BODY_MAX).await;
             match read {
-                Ok(body) => front.dynamo.answer(operation, body).await,
+                Ok(body) => {
+                    front.count(&operation);
+                    front.dynamo.answer(operation, body).await
+                }
                 Err(refusal) => refusal,
             }
         }
         Protocol::Sqs(operation) => {
             let read = signed_body(&front.keys, request, SQS_BODY_MAX).await;
             match read {
-                Ok(body) => front.sqs.answer(&operation, &body).await,
+                Ok(body) => {
+                    front.count(&operation);
+                    front.sqs.answer(&operation, &body).await
+                }
                 Err(refusal) => refusal,
             }
         }

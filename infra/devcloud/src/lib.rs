@@ -12,9 +12,10 @@ mod sigv4;
 mod sqlite;
 mod sqs;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -69,6 +70,7 @@ pub enum Error {
 /// A running embedded cloud. Dropping it stops it at once; [`DevCloud::shutdown`] lets requests end.
 pub struct DevCloud {
     addr: SocketAddr,
+    calls: front::Calls,
     stop: watch::Sender<bool>,
     server: Option<JoinHandle<()>>,
     sweeper: JoinHandle<()>,
@@ -100,7 +102,9 @@ impl DevCloud {
         let orphans = buckets.remove_orphans().await;
         orphans.map_err(|source| database(&s3_path, source))?;
 
+        let calls = front::Calls::default();
         let front = Arc::new(front::Front {
+            calls: calls.clone(),
             s3: s3::service(buckets, &config.access_key, &config.secret_key),
             dynamo: dynamo.clone(),
             sqs: sqs.clone(),
@@ -124,7 +128,7 @@ impl DevCloud {
         });
         let sweeper = tokio::spawn(sweep(dynamo, sqs, stopped));
         tracing::info!(%addr, data = %config.data_dir.display(), "devcloud serves DynamoDB, S3 and SQS");
-        Ok(DevCloud { addr, stop, server: Some(server), sweeper })
+        Ok(DevCloud { addr, calls, stop, server: Some(server), sweeper })
     }
 
     /// For `AWS_ENDPOINT_URL`: all three protocols answer here; S3 wants `force_path_style`.
@@ -134,6 +138,12 @@ impl DevCloud {
 
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// How often each operation of DynamoDB and SQS was asked for since the start, under a good
+    /// signature: what a process spends that cannot be looked into.
+    pub fn calls(&self) -> BTreeMap<String, u64> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Takes no new requests, wakes long polls, waits a few seconds for the rest, then stops.

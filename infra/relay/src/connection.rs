@@ -13,17 +13,17 @@ use framefair_wire::close;
 use framefair_wire::market::{
     AUTH_WITHIN_MS, FRAME_BYTES_MAX, FromProvider, SILENCE_MAX_MS, ToProvider,
 };
-use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout};
+use futures::StreamExt;
+use futures::channel::mpsc;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::Relay;
 use crate::attempts::Attempts;
 use crate::relay::Order;
 
-/// Small buffers: a thousand idle sockets should cost a few megabytes.
-const READ_BUFFER_BYTES: usize = 1 << 10;
-/// Protocol pings, so that a dead network shows.
-const PING_EVERY: Duration = Duration::from_secs(30);
+/// Most frames are shorter, and a longer one gets what it needs: ten thousand idle sockets cost forty
+/// megabytes at most (the test `sockets`).
+const READ_BUFFER_BYTES: usize = 512;
 /// Work that was not accepted is sent again.
 const RESEND_EVERY: Duration = Duration::from_secs(10);
 /// One frame must leave within this time, or the peer is taken for gone.
@@ -44,27 +44,28 @@ pub(crate) async fn upgrade(
         .max_frame_size(FRAME_BYTES_MAX)
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(0)
-        .on_upgrade(move |socket| serve(relay, socket))
+        // A socket that a future is given, and not lent, has room in it twice.
+        .on_upgrade(move |mut socket| async move { serve(&relay, &mut socket).await })
 }
 
-async fn serve(relay: Arc<Relay>, mut socket: WebSocket) {
+async fn serve(relay: &Relay, socket: &mut WebSocket) {
     // What runs seldom and needs room gets it from the heap, for as long as it runs.
-    let Some(connected) = Box::pin(authenticate(&relay, &mut socket)).await else {
+    let Some(connected) = Box::pin(authenticate(relay, socket)).await else {
         let unauthorized = ToProvider::Error { error: "Unauthorized".into() };
-        let _ = send(&mut socket, &unauthorized).await;
+        let _ = Box::pin(send(socket, &unauthorized)).await;
         Box::pin(goodbye(socket, (close::UNAUTHORIZED, "unauthorized"))).await;
         return;
     };
     let session = connected.session;
     tracing::info!(node = %session.node, fence = session.fence, "A node connected");
     let orders = relay.stand(session);
-    let why = converse(&relay, connected, &mut socket, orders).await;
+    let why = converse(relay, connected, socket, orders).await;
     relay.leave(session);
     Box::pin(goodbye(socket, why)).await;
     // Where the relay itself goes away, the rows keep its name: that tells its nodes' absence from
     // one of their own.
     if why.0 != close::RESTARTING {
-        Box::pin(part(&relay, session)).await;
+        Box::pin(part(relay, session)).await;
     }
     tracing::info!(node = %session.node, fence = session.fence, code = why.0, "A node is gone");
 }
@@ -76,10 +77,13 @@ async fn authenticate(relay: &Relay, socket: &mut WebSocket) -> Option<Connected
     else {
         return None;
     };
+    let _turn = relay.entering.acquire().await.ok()?;
     let place = delivery::Connection { relay: relay.slot, boot: relay.boot.clone() };
     let timestamp = Timestamp(timestamp);
     let call = Call::live();
-    match delivery::connect(&relay.ctx, &call, provider_id, timestamp, &signature, place).await {
+    let connecting =
+        delivery::connect(&relay.ctx, &call, provider_id, timestamp, &signature, place);
+    match Box::pin(connecting).await {
         Ok(connected) => {
             send(socket, &ToProvider::Authenticated).await.ok()?;
             Some(connected)
@@ -98,15 +102,13 @@ async fn converse(
     mut orders: mpsc::Receiver<Order>,
 ) -> Goodbye {
     let mut attempts = Attempts::new(&relay.ctx, connected);
-    let silence_max = Duration::from_millis(SILENCE_MAX_MS);
-    let mut heard = Instant::now();
-    let mut ping = tokio::time::interval_at(heard + jittered(PING_EVERY), PING_EVERY);
-    let mut resend = tokio::time::interval_at(heard + RESEND_EVERY, RESEND_EVERY);
+    let mut times = Times::new(Duration::from_millis(relay.ctx.platform.ping_every_ms));
     loop {
+        let (at, due) = times.next();
         let answers = tokio::select! {
             biased;
             () = relay.closing.cancelled() => return (close::RESTARTING, "the hub restarts"),
-            order = orders.recv() => match order {
+            order = orders.next() => match order {
                 Some(Order::Look(job)) => Box::pin(attempts.look(job)).await,
                 Some(Order::Replaced) => {
                     return (close::REPLACED, "a newer connection of this node took over");
@@ -114,7 +116,7 @@ async fn converse(
                 None => return GONE,
             },
             frame = socket.recv() => {
-                heard = Instant::now();
+                times.heard = Instant::now();
                 match frame {
                     Some(Ok(Message::Text(text))) => match serde_json::from_str(&text) {
                         Ok(frame) => Box::pin(attempts.take(frame)).await,
@@ -127,20 +129,57 @@ async fn converse(
                     Some(Ok(Message::Close(_)) | Err(_)) | None => return GONE,
                 }
             }
-            () = tokio::time::sleep_until(heard + silence_max) => return SILENT,
-            _ = ping.tick() => {
-                if socket.send(Message::Ping(Default::default())).await.is_err() {
-                    return GONE;
+            () = sleep_until(at) => match due {
+                Due::Silence => return SILENT,
+                Due::Ping => {
+                    times.ping = Instant::now() + times.ping_every;
+                    let ping = socket.send(Message::Ping(Default::default()));
+                    if Box::pin(ping).await.is_err() {
+                        return GONE;
+                    }
+                    Vec::new()
                 }
-                Vec::new()
-            }
-            _ = resend.tick() => attempts.unaccepted(),
+                Due::Resend => {
+                    times.resend = Instant::now() + RESEND_EVERY;
+                    attempts.unaccepted()
+                }
+            },
         };
         for answer in &answers {
             if Box::pin(send(socket, answer)).await.is_err() {
                 return GONE;
             }
         }
+    }
+}
+
+/// What a connection does by the clock. One timer serves all of it, whichever comes first.
+struct Times {
+    heard: Instant,
+    ping: Instant,
+    /// So that a dead network shows.
+    ping_every: Duration,
+    resend: Instant,
+}
+
+#[derive(Clone, Copy)]
+enum Due {
+    Silence,
+    Ping,
+    Resend,
+}
+
+impl Times {
+    fn new(ping_every: Duration) -> Times {
+        let now = Instant::now();
+        let ping = now + jittered(ping_every);
+        Times { heard: now, ping, ping_every, resend: now + RESEND_EVERY }
+    }
+
+    fn next(&self) -> (Instant, Due) {
+        let silence = self.heard + Duration::from_millis(SILENCE_MAX_MS);
+        let all = [(silence, Due::Silence), (self.ping, Due::Ping), (self.resend, Due::Resend)];
+        all.into_iter().min_by_key(|(at, _)| *at).unwrap_or(all[0])
     }
 }
 
@@ -166,7 +205,7 @@ async fn send(socket: &mut WebSocket, frame: &ToProvider) -> Result<(), ()> {
     sent.map_err(|_| ())?.map_err(|_| ())
 }
 
-async fn goodbye(mut socket: WebSocket, (code, reason): Goodbye) {
+async fn goodbye(socket: &mut WebSocket, (code, reason): Goodbye) {
     let close = Message::Close(Some(CloseFrame { code, reason: reason.into() }));
     drop(timeout(Duration::from_secs(2), socket.send(close)).await);
 }
@@ -186,9 +225,13 @@ mod tests {
         size_of::<F>()
     }
 
+    fn serving(relay: &'static Relay, socket: &'static mut WebSocket) -> impl Future {
+        serve(relay, socket)
+    }
+
     #[test]
     fn an_idle_socket_holds_little_more_than_its_state() {
-        let bytes = size(serve);
-        assert!(bytes <= 1_536, "{bytes} bytes for each socket");
+        let bytes = size_of::<WebSocket>() + size(serving);
+        assert!(bytes <= 1_152, "{bytes} bytes for each socket");
     }
 }

@@ -11,10 +11,11 @@ use axum::routing::get;
 use axum::{Json, Router};
 use framefair_app::Ctx;
 use framefair_http::Front;
-use framefair_http::rate::{Counters, limited};
+use framefair_http::rate::{Counters, limited, wanted};
 use framefair_market::{Market, rate};
 use framefair_outbound::{Home, Outbound};
 use framefair_relay::{Onward, Relay, forward, ingest};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -51,6 +52,7 @@ async fn serve() -> Result<()> {
     })?;
     let origin = std::env::var("API_ORIGIN").context("API_ORIGIN is not set")?;
     let (front, home) = (Front::from_env()?, Home::new(&origin).context("API_ORIGIN")?);
+    open_many_files();
     let ctx = Ctx::from_env().await?;
     ctx.upload_secret()?;
     let outbound = Outbound::new(ctx.platform.reach.clone())?;
@@ -65,7 +67,10 @@ async fn serve() -> Result<()> {
     tracing::info!(slot = relay.slot(), %listen, "The relay serves");
     let onward = Onward { home, front: front.clone() };
     let way_in = ingest::<Market>(ctx, forward::<Market>(onward));
-    let sockets = limited::<Market>(relay.router(), &Arc::new(Counters::default()), rate);
+    let mut sockets = relay.router();
+    if wanted()? {
+        sockets = limited::<Market>(sockets, &Arc::new(Counters::default()), rate);
+    }
     let mut router = sockets.merge(way_in);
     if let Some(front) = front {
         router = front.before(router);
@@ -91,6 +96,15 @@ async fn serve() -> Result<()> {
     }
     sockets.unwrap_or(Ok(()))?;
     requests.map_or(Ok(()), |served| served?.context("the port failed"))
+}
+
+/// A socket is an open file, and a shell's usual 1,024 of them are few.
+fn open_many_files() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "The limit of open files could not be raised");
+    }
 }
 
 /// For the load balancer alone: who answers holds a slot.

@@ -10,7 +10,8 @@ use framefair_app::delivery::{self, Session};
 use framefair_app::{Call, Ctx, Hint, Queue, Refusal};
 use framefair_domain::id::{JobId, ProviderId};
 use framefair_outbound::Outbound;
-use tokio::sync::mpsc;
+use futures::channel::mpsc;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{connection, push};
@@ -22,6 +23,9 @@ const LOOK_AGAIN: Duration = Duration::from_secs(5);
 const DRAIN_LOOK: Duration = Duration::from_millis(50);
 /// A socket that does not take its orders for this many is not read from any more.
 const ORDERS_MAX: usize = 64;
+/// So many sockets are let in at once. After an outage everybody comes back at once, and each takes
+/// several calls to the table and the memory for them; the others wait their turn.
+const ENTERING_MAX: usize = 64;
 
 /// What the relay tells the actor of a connection.
 #[derive(Debug)]
@@ -45,13 +49,15 @@ pub struct Relay {
     /// Names this process; what an earlier one held is not ours.
     pub(crate) boot: String,
     pub(crate) closing: CancellationToken,
+    pub(crate) entering: Semaphore,
     standing: Mutex<HashMap<ProviderId, Standing>>,
 }
 
 impl Relay {
     pub fn new(ctx: Ctx, outbound: Outbound, slot: u8, closing: CancellationToken) -> Arc<Relay> {
         let boot = uuid::Uuid::new_v4().to_string();
-        Arc::new(Relay { ctx, outbound, slot, boot, closing, standing: Mutex::default() })
+        let entering = Semaphore::new(ENTERING_MAX);
+        Arc::new(Relay { ctx, outbound, slot, boot, closing, entering, standing: Mutex::default() })
     }
 
     /// Takes the first free one of `slots`, and waits while there is none, as during a deployment in
@@ -169,9 +175,11 @@ impl Relay {
                 }
             },
         };
-        let orders = node
-            .and_then(|node| self.standing().get(&node).map(|standing| standing.orders.clone()));
-        if let Some(Err(error)) = orders.map(|orders| orders.try_send(Order::Look(hint.job))) {
+        let sent = node.and_then(|node| {
+            let mut standing = self.standing();
+            standing.get_mut(&node).map(|known| known.orders.try_send(Order::Look(hint.job)))
+        });
+        if let Some(Err(error)) = sent {
             tracing::warn!(job = %hint.job, %error, "A node does not take its orders");
         }
     }
@@ -180,7 +188,7 @@ impl Relay {
     pub(crate) fn stand(&self, session: Session) -> mpsc::Receiver<Order> {
         let (orders, receiver) = mpsc::channel(ORDERS_MAX);
         let standing = Standing { fence: session.fence, orders };
-        if let Some(older) = self.standing().insert(session.node, standing) {
+        if let Some(mut older) = self.standing().insert(session.node, standing) {
             drop(older.orders.try_send(Order::Replaced));
         }
         receiver

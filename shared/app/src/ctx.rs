@@ -39,6 +39,8 @@ pub struct Platform {
     pub dispatch_timeout_ms: i64,
     /// A node whose socket is lost may come back within this time and keep its tasks.
     pub reconnect_grace_ms: i64,
+    /// A relay pings each of its sockets this often.
+    pub ping_every_ms: u64,
     /// Which endpoints of strangers may be dialled.
     pub reach: Reach,
     /// Sending a task to an endpoint may take this long.
@@ -71,6 +73,7 @@ impl Platform {
             lease_max_ms: 24 * HOUR_MS,
             dispatch_timeout_ms: 5 * MINUTE_MS,
             reconnect_grace_ms: 30 * SECOND_MS,
+            ping_every_ms: 30_000,
             reach: Reach::default(),
             push_max_ms: 5 * MINUTE_MS,
             probe_every_ms: 30 * SECOND_MS,
@@ -155,40 +158,61 @@ pub enum NotReady {
     Settlement(String),
     #[error(transparent)]
     Secret(#[from] crate::uploads::WeakSecret),
+    #[error("PING_EVERY_MS: a whole number of milliseconds above 0")]
+    PingEvery,
     #[error("the store cannot be opened: {0}")]
     Store(#[from] framefair_store::ConfigInvalid),
     #[error("the chain cannot be used: {0}")]
     Chain(#[from] framefair_chain::ChainError),
 }
 
-impl Ctx {
-    /// From the environment alone: that of the store, and `SOLANA_RPC_URL`, `SOLANA_RPC_URL_2`,
-    /// `SOLANA_GENESIS_HASH`, `ESCROW_WALLET`, `SETTLEMENT`, `REQUIRE_NONCE`,
-    /// `PROVIDER_ENDPOINT_ALLOW`, `UPLOAD_SECRET`.
-    pub async fn from_env() -> Result<Ctx, NotReady> {
-        let var = |name: &'static str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let need = |name: &'static str| var(name).ok_or(NotReady::Missing(name));
-        let chain = framefair_chain::Config {
-            rpc_url: need("SOLANA_RPC_URL")?,
-            second_rpc_url: var("SOLANA_RPC_URL_2"),
-            genesis_hash: var("SOLANA_GENESIS_HASH"),
-            timeout_ms: 10_000,
-        };
+/// A variable that is set to something.
+fn var(name: &'static str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn need(name: &'static str) -> Result<String, NotReady> {
+    var(name).ok_or(NotReady::Missing(name))
+}
+
+impl Platform {
+    /// As the environment has it: `ESCROW_WALLET`, `SETTLEMENT`, `REQUIRE_NONCE`,
+    /// `PROVIDER_ENDPOINT_ALLOW`, `UPLOAD_SECRET`, `PING_EVERY_MS`.
+    fn from_env() -> Result<Platform, NotReady> {
         let mut platform = Platform::new(need("ESCROW_WALLET")?.parse()?);
-        platform.upload_secret =
-            var("UPLOAD_SECRET").map(|secret| UploadSecret::new(&secret)).transpose()?;
         platform.direct = match var("SETTLEMENT").as_deref() {
             None | Some("escrow") => false,
             Some("direct") => true,
             Some(other) => return Err(NotReady::Settlement(other.to_owned())),
         };
         platform.require_nonce = var("REQUIRE_NONCE").is_some_and(|value| value == "true");
-        platform.reach.networks =
-            Reach::networks(&var("PROVIDER_ENDPOINT_ALLOW").unwrap_or_default())?;
+        let networks = var("PROVIDER_ENDPOINT_ALLOW").unwrap_or_default();
+        platform.reach.networks = Reach::networks(&networks)?;
+        let secret = var("UPLOAD_SECRET").map(|secret| UploadSecret::new(&secret));
+        platform.upload_secret = secret.transpose()?;
+        if let Some(every) = var("PING_EVERY_MS") {
+            let every = every.parse().ok().filter(|every| *every > 0);
+            platform.ping_every_ms = every.ok_or(NotReady::PingEvery)?;
+        }
+        Ok(platform)
+    }
+}
+
+impl Ctx {
+    /// From the environment alone: that of the store, that of [`Platform`], `SOLANA_RPC_URL`,
+    /// `SOLANA_RPC_URL_2` and `SOLANA_GENESIS_HASH`, without which the chain is asked at once which it is.
+    pub async fn from_env() -> Result<Ctx, NotReady> {
+        let config = framefair_chain::Config {
+            rpc_url: need("SOLANA_RPC_URL")?,
+            second_rpc_url: var("SOLANA_RPC_URL_2"),
+            genesis_hash: var("SOLANA_GENESIS_HASH"),
+            timeout_ms: 10_000,
+        };
         let seam = framefair_chain::Seam::default();
-        let chain = match chain.genesis_hash.clone() {
-            Some(genesis_hash) => Chain::of_cluster(genesis_hash, &chain, seam)?,
-            None => Chain::connect(chain, seam).await?,
+        let platform = Platform::from_env()?;
+        let chain = match config.genesis_hash.clone() {
+            Some(genesis_hash) => Chain::of_cluster(genesis_hash, &config, seam)?,
+            None => Chain::connect(config, seam).await?,
         };
         Ok(Ctx { store: Store::from_env()?, chain, platform, known: Known::default() })
     }

@@ -39,6 +39,20 @@ pub struct Rate {
     pub exact: bool,
 }
 
+/// `RATE_LIMITS=off` was meant for a test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("RATE_LIMITS=off is for tests, and ENVIRONMENT says production")]
+pub struct Unlimited;
+
+/// Whether calls are limited here: unless `RATE_LIMITS` is `off`, which production refuses.
+pub fn wanted() -> Result<bool, Unlimited> {
+    let is = |name, value| std::env::var(name).is_ok_and(|found| found == value);
+    match (is("RATE_LIMITS", "off"), is("ENVIRONMENT", "production")) {
+        (true, true) => Err(Unlimited),
+        (off, _) => Ok(!off),
+    }
+}
+
 /// Says what is allowed on a route, by its method and the template of its path.
 pub type Rates = fn(&Method, &str) -> Option<Rate>;
 
