@@ -7,11 +7,14 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use framefair_local::Providers;
 use framefair_outbound::{Lookup, NotReady, Outbound, Reach};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio::time::timeout;
 
 use crate::people::{Seller, buyer, paid};
 use crate::stage::{Hub, until};
@@ -28,6 +31,28 @@ async fn trap() -> (u16, Arc<AtomicUsize>) {
         }
     });
     (port, caught)
+}
+
+/// A provider's port that sends everybody on to `to`.
+async fn redirecting(to: u16) -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                // What is asked is read, so that the answer is.
+                let mut bytes = vec![0; 64 << 10];
+                let quiet = Duration::from_millis(200);
+                while let Ok(Ok(1..)) = timeout(quiet, socket.read(&mut bytes)).await {}
+                let answer = format!(
+                    "HTTP/1.1 307 Temporary Redirect\r\nlocation: http://127.0.0.1:{to}/render\r\n\
+                     content-length: 0\r\nconnection: close\r\n\r\n"
+                );
+                drop(socket.write_all(answer.as_bytes()).await);
+            });
+        }
+    });
+    port
 }
 
 async fn register(hub: &Hub, body: &Value) -> crate::stage::Answer {
@@ -122,6 +147,32 @@ async fn a_name_that_leads_inside_is_never_dialled_and_its_client_is_paid_back()
     });
     let error = ended.await["data"]["error"].as_str().expect("a reason").to_owned();
     assert!(error.contains("127.0.0.1 is loopback"), "{error}");
+    assert_eq!(caught.load(Ordering::SeqCst), 0);
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_that_redirects_is_not_followed_and_its_client_is_paid_back() {
+    // Loopback is open here, so that nothing but the rule about redirects is in the way.
+    let providers = Providers { allow_loopback: true, probe_every_ms: 200, ..Providers::default() };
+    let hub = Hub::with_providers(providers).await;
+    let (inside, caught) = trap().await;
+    let port = redirecting(inside).await;
+    let mut seller = Seller::new(1);
+    let mut body = seller.registration("Oak", &["frames"]);
+    body["endpoint"] = json!(format!("http://127.0.0.1:{port}"));
+    let answer = register(&hub, &body).await.is(200).json();
+    seller.id = answer["data"]["providerId"].as_str().expect("an id").to_owned();
+    seller.set(&hub, "online").await.is(200);
+    let client = buyer(&hub, 101).await;
+    let (job, _) = paid(&hub, &client, &seller).await;
+    let ended = until("the job failed and was paid back", || async {
+        let request = hub.ask("GET", &format!("/render/{job}"));
+        let job = hub.call("renderStatus", request).await.is(200).json();
+        (job["data"]["status"] == "failed" && job["data"]["refundTx"].is_string()).then_some(job)
+    });
+    let error = ended.await["data"]["error"].as_str().expect("a reason").to_owned();
+    assert!(error.contains("redirect"), "{error}");
     assert_eq!(caught.load(Ordering::SeqCst), 0);
     hub.stop().await;
 }

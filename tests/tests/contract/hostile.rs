@@ -7,7 +7,7 @@ use framefair_http::Api;
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::people::{Seller, buyer, quote};
+use crate::people::{Seller, blend, buyer, claim, order, quote};
 use crate::stage::{Answer, Hub};
 
 const JOB: &str = "0195a2c4-7d3e-7a10-9c1b-2f4be3a1c001";
@@ -73,6 +73,94 @@ async fn malformed_forms_are_a_400_of_the_envelope() {
         for (id, path) in [("renderSubmit", "/render"), ("providerComplete", complete.as_str())] {
             let request = hub.ask("POST", path).header("content-type", kind).body(body.clone());
             hub.call(id, request).await.is(400).error();
+        }
+    }
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_out_of_range_are_a_400_that_names_the_member() {
+    let hub = Hub::start().await;
+    let seller = Seller::new(1).register(&hub, &["frames"]).await;
+    seller.set(&hub, "online").await.is(200);
+    let size = |width: &str, height: &str| {
+        format!(r#"{{"resolution":{{"width":{width},"height":{height}}}}}"#)
+    };
+    let frames =
+        |start: &str, end: &str| format!(r#"{{"frames":{{"start":{start},"end":{end}}}}}"#);
+    let one = |name: &str, value: &str| format!(r#"{{"{name}":{value}}}"#);
+    let cases = [
+        (size("0", "1"), "resolution"),
+        (size("-1", "1"), "resolution"),
+        (size("1", "16385"), "resolution"),
+        (size("99999999999999999999", "1"), "settings"),
+        (size("1.5", "1"), "settings"),
+        (size("1e3", "1"), "settings"),
+        (size("\"64\"", "1"), "settings"),
+        (size("NaN", "1"), "settings"),
+        (one("resolution", "[]"), "settings"),
+        (frames("2", "1"), "frames"),
+        (frames("1", "100001"), "frames"),
+        (frames("-9223372036854775808", "9223372036854775807"), "frames"),
+        (frames("-2147483649", "-2147483649"), "frames"),
+        (frames("1", "null"), "settings"),
+        (one("samples", "0"), "samples"),
+        (one("samples", "-1"), "samples"),
+        (one("samples", "65537"), "samples"),
+        (one("engine", "\"povray\""), "engine"),
+        (one("engine", "\"\""), "engine"),
+        (one("engine", "\"cycles; rm -rf /\""), "engine"),
+        (one("outputFormat", "\"GIF\""), "outputFormat"),
+        (one("outputFormat", "\"../PNG\""), "outputFormat"),
+        (one("samples", "16,\"samples\":16"), "settings"),
+        ("[".repeat(60_000), "settings"),
+        ("null".to_owned(), "settings"),
+    ];
+    for (settings, member) in cases {
+        let texts = [("clientWallet", Seller::new(9).wallet), ("settings", settings.clone())];
+        let request = hub.ask("POST", "/render").multipart(order(blend(0), &texts));
+        let error = hub.call("renderSubmit", request).await.is(400).error();
+        assert!(error.contains(member), "{settings:.80}: {error}");
+    }
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn base58_that_is_none_is_a_400_of_the_envelope() {
+    let hub = Hub::start().await;
+    let seller = Seller::new(1).register(&hub, &["frames"]).await;
+    seller.set(&hub, "online").await.is(200);
+    let job = quote(&hub, &buyer(&hub, 101).await, &seller).await;
+    let job = job["jobId"].as_str().expect("an id");
+    let good = seller.wallet.clone();
+    let off_the_curve = bs58::encode([[2; 1].as_slice(), &[0; 31]].concat()).into_string();
+    for (what, wallet) in [
+        ("nothing", String::new()),
+        ("a blank", " ".to_owned()),
+        ("letters that base58 has not", format!("0OIl{}", &good[4..])),
+        ("a byte too few", bs58::encode([7; 31]).into_string()),
+        ("a byte too many", bs58::encode([7; 33]).into_string()),
+        ("zeroes too many", "1".repeat(33)),
+        ("a blank inside", format!("{} {}", &good[..4], &good[4..])),
+        ("hexadecimal", hex::encode([7; 32])),
+        ("not even ASCII", "ß".repeat(22)),
+        ("a NUL", format!("{good}\0")),
+        ("a program's address", off_the_curve),
+        ("long", "z".repeat(60_000)),
+    ] {
+        let texts = [("clientWallet", wallet.clone())];
+        let request = hub.ask("POST", "/render").multipart(order(blend(0), &texts));
+        let answer = hub.call("renderSubmit", request).await;
+        assert_eq!(answer.status, 400, "{what}: {}", answer.error());
+        let mut body = seller.registration("Oak", &[]);
+        body["wallet"] = json!(wallet);
+        let request = hub.ask("POST", "/provider/register").json(&body);
+        let answer = hub.call("providerRegister", request).await;
+        assert_eq!(answer.status, 400, "{what}: {}", answer.error());
+        // No wallet is the name of a transaction, either.
+        for signature in [&wallet, &good] {
+            let answer = claim(&hub, job, signature).await;
+            assert_eq!((answer.status, answer.error().is_empty()), (400, false), "{what}");
         }
     }
     hub.stop().await;

@@ -10,6 +10,7 @@ mod prices;
 mod rates;
 mod scenes;
 mod replays;
+mod reports;
 mod schema;
 mod signatures;
 mod stage;
