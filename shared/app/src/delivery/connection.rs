@@ -76,6 +76,8 @@ pub async fn ready(
     })
     .await?;
     let node = ctx.store.get::<NodeRow>(&keys::node(session.node)).await?;
+    // A socket that was replaced holds nothing.
+    let node = node.filter(|node| node.fence == session.fence);
     let held =
         node.map(|node| node.leases.into_keys().filter_map(|job| job.parse().ok()).collect());
     Ok(held.unwrap_or_default())

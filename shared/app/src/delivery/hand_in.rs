@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::push::raise_doubt;
 use super::report::shown;
-use super::{Session, failed, held_lease, pushed_lease};
+use super::{AttemptEnd, end_attempt, held_lease, pushed_lease};
 use crate::provider::Signed;
 use crate::uploads::{self, Pass, Taken, UploadKind};
 use crate::write::step;
@@ -201,8 +201,11 @@ pub async fn hand_back(
             other => other?,
         }
     }
-    let session = Session { node: id, fence: 0 };
-    match failed(ctx, call, session, job, row.task.epoch, false, error).await {
+    let ended = async {
+        let held = held_lease(ctx, id, job, row.task.epoch).await?;
+        end_attempt(ctx, call, held, AttemptEnd::Failed, shown(error)).await
+    };
+    match ended.await {
         Ok(_) | Err(Refusal::StaleLease) => Ok(()),
         Err(refusal) => Err(refusal),
     }

@@ -5,7 +5,7 @@ use framefair_domain::job::Effect;
 use framefair_store::rows::{JobRow, Lease, NodeRow, OutputFormat};
 use framefair_store::{Queue, keys};
 
-use super::connection::change_node;
+use super::connection::{Session, change_node};
 use crate::{Call, Ctx, Hint, Refusal};
 
 /// A scene may take this long to fetch before its link must be asked for again.
@@ -49,6 +49,20 @@ pub(crate) async fn held_lease(
     } else {
         Err(Refusal::StaleLease)
     }
+}
+
+/// The same for what a socket says: one that a newer socket of its node replaced holds nothing.
+pub(super) async fn held_by(
+    ctx: &Ctx,
+    session: Session,
+    id: JobId,
+    epoch: u32,
+) -> Result<JobRow, Refusal> {
+    let key = keys::node(session.node);
+    let node = async { Ok(ctx.store.get::<NodeRow>(&key).await?) };
+    let (job, node) = tokio::try_join!(held_lease(ctx, session.node, id, epoch), node)?;
+    let stands = node.is_some_and(|node| node.fence == session.fence);
+    if stands { Ok(job) } else { Err(Refusal::StaleLease) }
 }
 
 /// Takes the job off the node's hands. Doing it twice changes nothing; a loss of it is mended by

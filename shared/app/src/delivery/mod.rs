@@ -19,6 +19,7 @@ pub(crate) use dispatch::others_able;
 pub use dispatch::{Dispatched, dispatch};
 pub use framefair_store::rows::{Connection, ProgressRow, Pulse};
 pub use hand_in::{HandIn, Handed, hand_back, hand_in};
+use lease::held_by;
 pub use lease::{Order, assignment, holder, output_word, release};
 pub(crate) use lease::{book_attempt, held_lease};
 pub(crate) use pulse::{Overdue, pushed_overdue};

@@ -1,5 +1,5 @@
 //! What a node says about its task: how far it is, that it is done, that it failed. A report under
-//! a lease that is not the current one changes nothing.
+//! a lease that is not the current one, or over a socket that was replaced, changes nothing.
 
 use framefair_domain::id::{JobId, ProviderId};
 use framefair_domain::job::{self, Event};
@@ -7,7 +7,7 @@ use framefair_domain::time::{SECOND_MS, Timestamp};
 use framefair_store::rows::{JobRow, ProgressRow};
 use framefair_store::{Check, Queue, Update, When, WriteFailed, keys};
 
-use super::{Session, book_attempt, held_lease, others_able};
+use super::{Session, book_attempt, held_by, held_lease, others_able};
 use crate::ctx::Report;
 use crate::write::step;
 use crate::{Call, Ctx, Hint, Refusal, settlement};
@@ -28,7 +28,7 @@ pub enum Reported {
 
 /// Stores how far the attempt is. The relay calls this every few seconds at most.
 pub async fn progress(ctx: &Ctx, session: Session, row: ProgressRow) -> Result<(), Refusal> {
-    held_lease(ctx, session.node, row.job, row.epoch).await?;
+    held_by(ctx, session, row.job, row.epoch).await?;
     let update = Update::at(keys::progress(row.job), When::Always)
         .set("job", row.job)
         .set("epoch", row.epoch)
@@ -54,7 +54,7 @@ pub async fn done(
     id: JobId,
     report: Report,
 ) -> Result<Reported, Refusal> {
-    held_lease(ctx, session.node, id, report.epoch).await?;
+    held_by(ctx, session, id, report.epoch).await?;
     ctx.hint(Queue::Verify, &Hint::reported(id, report), 0).await;
     Ok(Reported::Verifying)
 }
@@ -70,7 +70,7 @@ pub async fn failed(
     scene_fault: bool,
     error: &str,
 ) -> Result<Reported, Refusal> {
-    let job = held_lease(ctx, session.node, id, epoch).await?;
+    let job = held_by(ctx, session, id, epoch).await?;
     let error = shown(error);
     if !scene_fault {
         return end_attempt(ctx, call, job, AttemptEnd::Failed, error).await;
@@ -93,7 +93,7 @@ pub async fn decline(
     id: JobId,
     epoch: u32,
 ) -> Result<Reported, Refusal> {
-    let job = held_lease(ctx, session.node, id, epoch).await?;
+    let job = held_by(ctx, session, id, epoch).await?;
     end_attempt(ctx, call, job, AttemptEnd::Released, String::new()).await
 }
 

@@ -3,7 +3,7 @@
 use framefair_domain::id::JobId;
 use framefair_store::{Presigned, PutTerms, keys};
 
-use super::{Session, held_lease};
+use super::{Session, held_by};
 use crate::{Ctx, Refusal};
 
 /// How long an upload link is good.
@@ -25,7 +25,7 @@ pub async fn want_put(
     epoch: u32,
     put: Put,
 ) -> Result<Presigned, Refusal> {
-    let job = held_lease(ctx, session.node, id, epoch).await?;
+    let job = held_by(ctx, session, id, epoch).await?;
     if !job.settings.frames.contains(put.frame) {
         return Err(Refusal::Invalid(format!("frame {} is not part of this task", put.frame)));
     }

@@ -7,6 +7,7 @@ mod cancel;
 mod crashes;
 mod debts;
 mod direct;
+mod fences;
 mod payment_fraud;
 mod payment_races;
 mod payment_unseen;
