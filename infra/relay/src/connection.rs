@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
 use framefair_app::delivery::{self, Connected, Session};
-use framefair_app::{Call, Hint, Queue};
+use framefair_app::{Call, Hint, Queue, Refusal};
 use framefair_domain::time::Timestamp;
 use framefair_wire::close;
 use framefair_wire::market::{
@@ -33,6 +33,8 @@ const SEND_WITHIN: Duration = Duration::from_secs(20);
 type Goodbye = (u16, &'static str);
 
 const SILENT: Goodbye = (close::SILENT, "nothing was heard for 90 seconds");
+const UNAUTHORIZED: Goodbye = (close::UNAUTHORIZED, "unauthorized");
+const UNREADY: Goodbye = (close::UNREADY, "busy, try again in a moment");
 const GONE: Goodbye = (1000, "");
 
 pub(crate) async fn upgrade(
@@ -50,11 +52,14 @@ pub(crate) async fn upgrade(
 
 async fn serve(relay: &Relay, socket: &mut WebSocket) {
     // What runs seldom and needs room gets it from the heap, for as long as it runs.
-    let Some(connected) = Box::pin(authenticate(relay, socket)).await else {
-        let unauthorized = ToProvider::Error { error: "Unauthorized".into() };
-        let _ = Box::pin(send(socket, &unauthorized)).await;
-        Box::pin(goodbye(socket, (close::UNAUTHORIZED, "unauthorized"))).await;
-        return;
+    let connected = match Box::pin(authenticate(relay, socket)).await {
+        Ok(connected) => connected,
+        Err(why) => {
+            let error = if why == UNREADY { why.1 } else { "Unauthorized" };
+            let error = ToProvider::Error { error: error.into() };
+            let _ = Box::pin(send(socket, &error)).await;
+            return Box::pin(goodbye(socket, why)).await;
+        }
     };
     let session = connected.session;
     tracing::info!(node = %session.node, fence = session.fence, "A node connected");
@@ -70,14 +75,14 @@ async fn serve(relay: &Relay, socket: &mut WebSocket) {
     tracing::info!(node = %session.node, fence = session.fence, code = why.0, "A node is gone");
 }
 
-async fn authenticate(relay: &Relay, socket: &mut WebSocket) -> Option<Connected> {
-    let first = timeout(Duration::from_millis(AUTH_WITHIN_MS), socket.recv()).await.ok()??.ok()?;
-    let Message::Text(text) = first else { return None };
+async fn authenticate(relay: &Relay, socket: &mut WebSocket) -> Result<Connected, Goodbye> {
+    let first = timeout(Duration::from_millis(AUTH_WITHIN_MS), socket.recv()).await;
+    let Ok(Some(Ok(Message::Text(text)))) = first else { return Err(UNAUTHORIZED) };
     let Ok(FromProvider::Auth { provider_id, timestamp, signature }) = serde_json::from_str(&text)
     else {
-        return None;
+        return Err(UNAUTHORIZED);
     };
-    let _turn = relay.entering.acquire().await.ok()?;
+    let _turn = relay.entering.acquire().await.map_err(|_| UNREADY)?;
     let place = delivery::Connection { relay: relay.slot, boot: relay.boot.clone() };
     let timestamp = Timestamp(timestamp);
     let call = Call::live();
@@ -85,12 +90,16 @@ async fn authenticate(relay: &Relay, socket: &mut WebSocket) -> Option<Connected
         delivery::connect(&relay.ctx, &call, provider_id, timestamp, &signature, place);
     match Box::pin(connecting).await {
         Ok(connected) => {
-            send(socket, &ToProvider::Authenticated).await.ok()?;
-            Some(connected)
+            send(socket, &ToProvider::Authenticated).await.map_err(|()| GONE)?;
+            Ok(connected)
+        }
+        Err(refusal @ (Refusal::Busy | Refusal::Broken(_))) => {
+            tracing::warn!(provider = %provider_id, %refusal, "A socket could not be let in");
+            Err(UNREADY)
         }
         Err(refusal) => {
             tracing::info!(provider = %provider_id, %refusal, "A socket did not authenticate");
-            None
+            Err(UNAUTHORIZED)
         }
     }
 }

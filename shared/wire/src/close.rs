@@ -10,3 +10,5 @@ pub const REPLACED: u16 = 4003;
 pub const MISBEHAVED: u16 = 4008;
 /// The relay goes away; come back after a moment.
 pub const RESTARTING: u16 = 1012;
+/// Nothing is wrong with the other end: the hub could not look it up. Come back after a moment.
+pub const UNREADY: u16 = 1013;

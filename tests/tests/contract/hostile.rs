@@ -1,13 +1,17 @@
 //! Input that no client of good will sends: each is a 400 in the envelope, and nothing is a 500. And a
-//! chain that is gone, which alone is.
+//! chain that is gone, which alone is. A table that is gone is no fault of who knocks, either.
 
 use framefair_app::Ctx;
 use framefair_chain::{Chain, Config, Seam};
 use framefair_http::Api;
+use framefair_outbound::{Outbound, Reach};
+use framefair_relay::Relay;
+use framefair_store::Store;
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
 
-use crate::people::{Seller, blend, buyer, claim, order, quote};
+use crate::people::{Seller, blend, buyer, claim, knock_at, now_ms, order, quote};
 use crate::stage::{Answer, Hub};
 
 const JOB: &str = "0195a2c4-7d3e-7a10-9c1b-2f4be3a1c001";
@@ -205,6 +209,31 @@ async fn a_chain_that_is_gone_is_a_500_that_consumed_nothing() {
     let job =
         hub.call("renderStatus", hub.ask("GET", &format!("/render/{job}"))).await.is(200).json();
     assert_eq!(job["data"]["status"], "pending_payment");
+    serving.abort();
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_socket_is_not_called_unauthorized_for_a_table_that_is_gone() {
+    let hub = Hub::start().await;
+    let seller = Seller::new(1).register(&hub, &["relay"]).await;
+    // A relay of the same market, whose table nobody serves.
+    let gone = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://{}", gone.local_addr().expect("an address"));
+    drop(gone);
+    let config = framefair_store::Config::local(&url, "key", "secret");
+    let store = Store::open(config, framefair_store::Seam::off()).expect("a client");
+    let ctx = Ctx { store, ..hub.machine.ctx.clone() };
+    let outbound = Outbound::new(Reach::default()).expect("a client");
+    let relay = Relay::new(ctx, outbound, 0, CancellationToken::new());
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let at = listener.local_addr().expect("an address");
+    let serving = tokio::spawn(async move { axum::serve(listener, relay.router()).await });
+    let now = now_ms();
+    let signature = seller.sign(&format!("ws:{}:{now}", seller.id));
+    assert_eq!(knock_at(at, &seller.id, now, &signature).await, Some(1013));
+    // What it never knew is not used up.
+    assert_eq!(knock_at(hub.machine.hub, &seller.id, now, &signature).await, None);
     serving.abort();
     hub.stop().await;
 }

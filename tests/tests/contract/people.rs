@@ -108,7 +108,16 @@ impl Seller {
 
 /// Tries to open a socket with these words; the code that it is closed with, or none if it stands.
 pub(crate) async fn knock(hub: &Hub, id: &str, timestamp: i64, signature: &str) -> Option<u16> {
-    let url = format!("ws://{}/ws", hub.machine.hub);
+    knock_at(hub.machine.hub, id, timestamp, signature).await
+}
+
+pub(crate) async fn knock_at(
+    relay: std::net::SocketAddr,
+    id: &str,
+    timestamp: i64,
+    signature: &str,
+) -> Option<u16> {
+    let url = format!("ws://{relay}/ws");
     let (stream, _) = tokio_tungstenite::connect_async(url).await.expect("a socket");
     let mut socket = Socket(stream);
     let (provider_id, signature) = (id.parse().expect("an id"), signature.to_owned());
@@ -116,7 +125,7 @@ pub(crate) async fn knock(hub: &Hub, id: &str, timestamp: i64, signature: &str) 
     loop {
         match socket.0.next().await.expect("an answer").expect("a frame") {
             Message::Text(text) => match serde_json::from_str(&text).expect("a known frame") {
-                ToProvider::Error { error } => assert_eq!(error, "Unauthorized"),
+                ToProvider::Error { error } => assert!(!error.is_empty()),
                 other => {
                     assert_eq!(other, ToProvider::Authenticated);
                     return None;
