@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 use serde_json::Value;
 
 /// The one place that all calls pass. Clones share their counts and their faults.
@@ -15,6 +17,14 @@ struct Inner {
     counts: BTreeMap<&'static str, u64>,
     /// In the order in which they were planned; each holds for `left` more calls of its method.
     planned: Vec<Planned>,
+    storm: Option<Storm>,
+}
+
+#[derive(Debug)]
+struct Storm {
+    chance: StdRng,
+    often: Vec<(Fault, u32)>,
+    injected: u64,
 }
 
 #[derive(Debug)]
@@ -61,9 +71,18 @@ impl Seam {
         self.lock().planned.push(planned);
     }
 
-    /// Forgets all faults that are still planned.
-    pub fn heal(&self) {
-        self.lock().planned.clear();
+    /// From now on each fault meets so many of a thousand calls of any method that no planned fault
+    /// is for.
+    pub fn inject_often(&self, seed: u64, often: impl IntoIterator<Item = (Fault, u32)>) {
+        let (chance, often) = (StdRng::seed_from_u64(seed), often.into_iter().collect());
+        self.lock().storm = Some(Storm { chance, often, injected: 0 });
+    }
+
+    /// Forgets all faults that are still to come; returns how many calls met one by chance.
+    pub fn heal(&self) -> u64 {
+        let mut inner = self.lock();
+        inner.planned.clear();
+        inner.storm.take().map_or(0, |storm| storm.injected)
     }
 
     /// Counts a call and says what is to go wrong with it.
@@ -71,13 +90,26 @@ impl Seam {
         let mut inner = self.lock();
         *inner.counts.entry(method).or_insert(0) += 1;
         inner.planned.retain(|planned| planned.left > 0);
-        let planned = inner.planned.iter_mut().find(|planned| planned.method == method)?;
-        planned.left -= 1;
-        Some(planned.fault.clone())
+        match inner.planned.iter_mut().find(|planned| planned.method == method) {
+            Some(planned) => {
+                planned.left -= 1;
+                Some(planned.fault.clone())
+            }
+            None => inner.storm.as_mut()?.draw(),
+        }
     }
 
     /// A count is still right after a panic elsewhere.
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Storm {
+    fn draw(&mut self) -> Option<Fault> {
+        let chance = &mut self.chance;
+        let met = self.often.iter().find(|(_, often)| chance.random_range(0..1000) < *often)?;
+        self.injected += 1;
+        Some(met.0.clone())
     }
 }

@@ -20,9 +20,10 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use aws_sdk_dynamodb::config::SharedHttpClient;
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
+use tokio::sync::Notify;
 
 pub use cost::{Cost, Depth};
-pub use faults::{ANY, Fault, Faults, Lag};
+pub use faults::{ANY, Fault, Faults, Lag, WRITES};
 
 use cost::Costs;
 use stale::Journal;
@@ -53,6 +54,10 @@ struct Inner {
     costs: Mutex<Costs>,
     faults: Mutex<Option<Faults>>,
     journal: Mutex<Journal>,
+    /// Told when a fault stops the process.
+    stopped: Notify,
+    /// Told when what sleeps shall go on.
+    woken: Notify,
     /// A client that does not pass here, to see items before and after a write.
     observer: OnceLock<stale::Observer>,
 }
@@ -75,6 +80,8 @@ impl Seam {
             costs: Mutex::default(),
             faults: Mutex::default(),
             journal: Mutex::default(),
+            stopped: Notify::new(),
+            woken: Notify::new(),
             observer: OnceLock::new(),
         })))
     }
@@ -111,7 +118,17 @@ impl Seam {
         let Some(inner) = &self.0 else { return 0 };
         let faults = locked(&inner.faults).take();
         *locked(&inner.journal) = Journal::default();
+        inner.woken.notify_waiters();
         faults.map_or(0, |faults| faults.injected())
+    }
+
+    /// Waits for a [`Fault::DieBefore`] or [`Fault::DieAfter`], at which whoever runs the work
+    /// drops it, or for a [`Fault::Sleep`].
+    pub async fn stopped(&self) {
+        match &self.0 {
+            Some(inner) => inner.stopped.notified().await,
+            None => std::future::pending().await,
+        }
     }
 
     pub(crate) fn wrap(&self, plain: SharedHttpClient) -> SharedHttpClient {
@@ -137,6 +154,18 @@ impl Seam {
 impl Inner {
     fn plan(&self, op: &connector::Op) -> Option<Fault> {
         locked(&self.faults).as_mut().and_then(|faults| faults.plan(op))
+    }
+
+    /// Nothing of this process goes on.
+    async fn die<T>(&self) -> T {
+        self.stopped.notify_one();
+        std::future::pending().await
+    }
+
+    async fn sleep(&self) {
+        let woken = self.woken.notified();
+        self.stopped.notify_one();
+        woken.await;
     }
 
     /// Whether index reads may lag, so that writes must be watched.

@@ -5,7 +5,7 @@ mod ground;
 
 use std::time::Duration;
 
-use framefair_store::seam::{Fault, Faults, Lag};
+use framefair_store::seam::{Fault, Faults, Lag, WRITES};
 use framefair_store::{
     Index, Order, Queue, Range, TransactFailed, Update, When, Write, WriteFailed,
 };
@@ -170,4 +170,37 @@ async fn a_duplicated_hint_is_received_twice() {
     g.store.queues().send(Queue::Dispatch, &"job", 0).await.unwrap();
     let got = g.store.queues().receive(Queue::Dispatch, 10, 1, 30).await.unwrap();
     assert_eq!(got.len(), 2);
+}
+
+#[tokio::test]
+async fn who_dies_after_a_write_has_written_and_who_dies_before_has_not() {
+    let g = Ground::new().await;
+    for (fault, written) in [(Fault::DieBefore, false), (Fault::DieAfter, true)] {
+        let id = format!("{fault:?}");
+        g.seam.inject(Faults::seeded(1).nth(WRITES, 1, fault));
+        tokio::select! {
+            biased;
+            () = g.seam.stopped() => {}
+            done = g.store.write(Write::put(&Row::new(&id), When::Absent)) => panic!("{done:?}"),
+        }
+        assert_eq!(g.seam.calm(), 1);
+        assert_eq!(g.store.get::<Row>(&key(&id)).await.unwrap().is_some(), written, "{id}");
+    }
+}
+
+#[tokio::test]
+async fn who_sleeps_before_a_write_writes_when_the_faults_end() {
+    let g = Ground::new().await;
+    g.seam.inject(Faults::seeded(1).nth(WRITES, 1, Fault::Sleep));
+    let row = Row::new("late");
+    let mut write = std::pin::pin!(g.store.write(Write::put(&row, When::Absent)));
+    tokio::select! {
+        biased;
+        () = g.seam.stopped() => {}
+        done = &mut write => panic!("{done:?}"),
+    }
+    assert!(g.store.get::<Row>(&key("late")).await.unwrap().is_none());
+    g.seam.calm();
+    write.await.unwrap();
+    assert!(g.store.get::<Row>(&key("late")).await.unwrap().is_some());
 }

@@ -124,8 +124,12 @@ async fn pass(
     let (_in_flight, label, step) = InFlight::enter();
     locked(&seam.costs).step(label, step);
     let fault = seam.plan(&op);
+    if fault == Some(Fault::Sleep) {
+        seam.sleep().await;
+    }
     let answered = match fault {
         Some(Fault::ErrorBefore) => Err(ConnectorError::io("injected: connection reset".into())),
+        Some(Fault::DieBefore) => return seam.die().await,
         Some(Fault::Throttle) => Ok(throttled(&op)),
         Some(Fault::Conflict) => Ok(conflicted(&op, &body)),
         Some(Fault::Duplicate) => {
@@ -138,6 +142,9 @@ async fn pass(
         }
         _ => send(seam, plain, request, &op, &body).await,
     };
+    if fault == Some(Fault::DieAfter) {
+        return seam.die().await;
+    }
     let (answered, units) = read(answered, &op, &body, |answer| {
         if fault == Some(Fault::StaleIndex)
             && let Some(lag) = seam.lag()
@@ -165,18 +172,18 @@ async fn send(
     op: &Op,
     body: &Value,
 ) -> Result<HttpResponse, ConnectorError> {
-    let watched = match seam.observer.get() {
-        Some(observer) if op.service == Service::Table && op.writes() && seam.lag().is_some() => {
-            let keys = stale::keys(body);
-            Some((observer, observer.rows(keys).await))
-        }
-        _ => None,
+    let observer = seam.observer.get().filter(|_| op.writes() && seam.lag().is_some());
+    let Some(observer) = observer.filter(|_| op.service == Service::Table) else {
+        return plain.call(request).await;
     };
+    let touched = stale::touched(body);
+    let unknown = locked(&seam.journal).unknown(&touched);
+    let before = observer.rows(unknown).await;
+    locked(&seam.journal).know(before);
     let answered = plain.call(request).await;
-    if let Some((observer, before)) = watched {
-        let keys = before.iter().map(|(key, _)| key.clone()).collect();
-        let after = observer.rows(keys).await;
-        locked(&seam.journal).note(before, after);
+    if answered.as_ref().is_ok_and(|answer| answer.status().is_success()) {
+        let after = observer.rows(stale::Journal::unclear(&touched)).await;
+        locked(&seam.journal).note(touched, after);
     }
     answered
 }

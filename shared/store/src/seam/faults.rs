@@ -10,6 +10,8 @@ use super::connector::{Op, Service};
 
 /// Any operation, in [`Faults::often`] and [`Faults::nth`].
 pub const ANY: &str = "*";
+/// Any write of the table, in the same places.
+pub const WRITES: &str = "writes";
 
 /// How a call fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,6 +26,13 @@ pub enum Fault {
     ErrorBefore,
     /// Arrives twice; the first answer counts. A second message, for a queue.
     Duplicate,
+    /// The process dies before the call leaves it: the call never returns, and
+    /// [`super::Seam::stopped`] does.
+    DieBefore,
+    /// The process dies when the call has taken effect.
+    DieAfter,
+    /// The process falls asleep before the call leaves it, and goes on when the faults end.
+    Sleep,
     /// An index read that misses the newest writes, as [`Faults::lag`] says. Without effect on
     /// other calls.
     StaleIndex,
@@ -95,9 +104,14 @@ impl Faults {
     pub(super) fn plan(&mut self, op: &Op) -> Option<Fault> {
         let of_op = bump(&mut self.seen, &op.name);
         let of_any = bump(&mut self.seen, ANY);
+        let of_writes = if op.is_write() { bump(&mut self.seen, WRITES) } else { 0 };
         let scripted = self.script.iter().find(|(name, n, fault)| {
-            let count = if *name == ANY { of_any } else { of_op };
-            (*name == ANY || *name == op.name) && *n == count && fault.applies(op)
+            let count = match *name {
+                ANY => of_any,
+                WRITES => of_writes,
+                _ => of_op,
+            };
+            op.is(name) && *n == count && fault.applies(op)
         });
         let fault = match scripted {
             Some((_, _, fault)) => Some(*fault),
@@ -105,9 +119,7 @@ impl Faults {
                 let chance = &mut self.chance;
                 self.often
                     .iter()
-                    .filter(|(name, fault, _)| {
-                        (*name == ANY || *name == op.name) && fault.applies(op)
-                    })
+                    .filter(|(name, fault, _)| op.is(name) && fault.applies(op))
                     .find(|(_, _, per_mille)| chance.random_range(0..1000) < *per_mille)
                     .map(|(_, fault, _)| *fault)
             }
@@ -123,12 +135,28 @@ fn bump(seen: &mut HashMap<String, u64>, name: &str) -> u64 {
     *count
 }
 
+impl Op {
+    fn is_write(&self) -> bool {
+        self.service == Service::Table && self.writes()
+    }
+
+    fn is(&self, name: &str) -> bool {
+        name == ANY || name == self.name || (name == WRITES && self.is_write())
+    }
+}
+
 impl Fault {
     fn applies(self, op: &Op) -> bool {
         match self {
-            Self::Conflict => op.service == Service::Table && op.writes(),
+            Self::Conflict => op.is_write(),
             Self::StaleIndex => op.service == Service::Table && op.name == "Query" && op.index,
-            Self::Throttle | Self::TimeoutAfterCommit | Self::ErrorBefore | Self::Duplicate => true,
+            Self::Throttle
+            | Self::TimeoutAfterCommit
+            | Self::ErrorBefore
+            | Self::Duplicate
+            | Self::DieBefore
+            | Self::DieAfter
+            | Self::Sleep => true,
         }
     }
 }

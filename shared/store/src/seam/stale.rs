@@ -1,7 +1,7 @@
 //! An index as it was some writes ago. Knows which index rows each write moved and takes the
 //! newest moves out of an index read: what a lagging index would have said.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -47,19 +47,52 @@ fn rows_of(item: &Item) -> Rows {
     })
 }
 
-/// The keys that a write request touches.
-pub(super) fn keys(body: &Value) -> Vec<Key> {
-    let key = |at: &Value| {
-        let part = |name: &str| at[name]["S"].as_str();
-        Some(Key::new(part("PK")?, part("SK")?))
-    };
-    let of = |write: &Value| key(&write["Item"]).or_else(|| key(&write["Key"]));
+/// One item that a write request touches.
+pub(super) struct Touched {
+    pub(super) key: Key,
+    /// What the request says of its index rows.
+    says: Says,
+}
+
+enum Says {
+    Rows(Rows),
+    /// Leaves them as they are.
+    Nothing,
+    /// Only a look afterwards can tell.
+    Unclear,
+}
+
+pub(super) fn touched(body: &Value) -> Vec<Touched> {
     match body["TransactItems"].as_array() {
         Some(legs) => {
-            legs.iter().filter_map(|leg| leg.as_object()?.values().next()).filter_map(of).collect()
+            legs.iter().filter_map(|leg| leg.as_object()?.values().next()).filter_map(one).collect()
         }
-        None => of(body).into_iter().collect(),
+        None => one(body).into_iter().collect(),
     }
+}
+
+fn one(write: &Value) -> Option<Touched> {
+    let of = |at: &Value, name: &str| at[name]["S"].as_str().map(str::to_owned);
+    let (at, put) = match &write["Item"] {
+        Value::Null => (&write["Key"], false),
+        item => (item, true),
+    };
+    let key = Key::new(of(at, "PK")?, of(at, "SK")?);
+    let names = || write["ExpressionAttributeNames"].as_object().into_iter().flatten();
+    let moves = || {
+        names().any(|(_, name)| Index::ALL.into_iter().any(|index| *name == index.attributes().0))
+    };
+    let says = if put {
+        Says::Rows(Index::ALL.map(|index| {
+            let (partition, sort) = index.attributes();
+            Some((of(at, partition)?, of(at, sort)?))
+        }))
+    } else if write["UpdateExpression"].is_string() && !moves() {
+        Says::Nothing
+    } else {
+        Says::Unclear
+    };
+    Some(Touched { key, says })
 }
 
 struct Change {
@@ -70,16 +103,48 @@ struct Change {
 }
 
 #[derive(Default)]
-pub(super) struct Journal(VecDeque<Change>);
+pub(super) struct Journal {
+    changes: VecDeque<Change>,
+    /// The rows of items as the last write left them, so that they need not be read before the
+    /// next one.
+    known: HashMap<Key, Rows>,
+}
 
 impl Journal {
-    pub(super) fn note(&mut self, before: Vec<(Key, Rows)>, after: Vec<(Key, Rows)>) {
-        for ((key, before), (_, after)) in before.into_iter().zip(after) {
+    /// Which of these must be read before they are written.
+    pub(super) fn unknown(&self, touched: &[Touched]) -> Vec<Key> {
+        let unknown = touched.iter().filter(|one| !self.known.contains_key(&one.key));
+        unknown.map(|one| one.key.clone()).collect()
+    }
+
+    /// Which of these must be read after they were written.
+    pub(super) fn unclear(touched: &[Touched]) -> Vec<Key> {
+        let unclear = touched.iter().filter(|one| matches!(one.says, Says::Unclear));
+        unclear.map(|one| one.key.clone()).collect()
+    }
+
+    /// Remembers what was read before a write.
+    pub(super) fn know(&mut self, rows: Vec<(Key, Rows)>) {
+        for (key, rows) in rows {
+            self.known.entry(key).or_insert(rows);
+        }
+    }
+
+    /// Notes what a write that was applied has moved.
+    pub(super) fn note(&mut self, touched: Vec<Touched>, read: Vec<(Key, Rows)>) {
+        let mut read: HashMap<Key, Rows> = read.into_iter().collect();
+        for Touched { key, says } in touched {
+            let after = match says {
+                Says::Rows(rows) => rows,
+                Says::Nothing => continue,
+                Says::Unclear => read.remove(&key).unwrap_or_default(),
+            };
+            let before = self.known.insert(key.clone(), after.clone()).unwrap_or_default();
             if before != after {
-                if self.0.len() == CHANGES_MAX {
-                    self.0.pop_front();
+                if self.changes.len() == CHANGES_MAX {
+                    self.changes.pop_front();
                 }
-                self.0.push_back(Change { at: Instant::now(), key, before, after });
+                self.changes.push_back(Change { at: Instant::now(), key, before, after });
             }
         }
     }
@@ -96,7 +161,7 @@ impl Journal {
         };
         let (partition, sort) = index.attributes();
         let mut items: Vec<Value> = answer["Items"].as_array().cloned().unwrap_or_default();
-        for (n, change) in self.0.iter().rev().enumerate() {
+        for (n, change) in self.changes.iter().rev().enumerate() {
             let newer = match lag {
                 Lag::Writes(writes) => n < writes,
                 Lag::Time(time) => change.at.elapsed() < time,
