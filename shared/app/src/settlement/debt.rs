@@ -6,7 +6,7 @@ use framefair_domain::settlement::SettlementId;
 use framefair_domain::time::{HOUR_MS, MINUTE_MS, Timestamp};
 use framefair_domain::wallet::Wallet;
 use framefair_store::rows::{Batch, DebtRow, OutflowRow, WayOutRow};
-use framefair_store::{Entity, Order, TransactFailed, When, Write, WriteFailed, keys};
+use framefair_store::{Order, TransactFailed, When, Write, WriteFailed, keys};
 
 use super::out::{self, Leaving, SOON, Stands};
 use super::{Advanced, Signers};
@@ -72,6 +72,9 @@ pub(super) async fn pay(
     signers: &Signers,
     wallet: &Wallet,
 ) -> Result<Advanced, Refusal> {
+    // Before the debt: whoever was held up between the two could take what a later batch has put
+    // there for that of an earlier one, and sign the earlier one's amount anew.
+    let last = last_out(ctx, wallet).await?;
     let debt = ctx.store.get::<DebtRow>(&keys::debt(wallet)).await?;
     let mut debt = debt.ok_or(Refusal::NotFound)?;
     let batch = match debt.batch {
@@ -99,7 +102,7 @@ pub(super) async fn pay(
     let legs = [(*wallet, batch.lamports)];
     let leaving =
         Leaving { settlement: SettlementId::Debt(*wallet), legs: &legs, before: debt.used };
-    let last = last_out(ctx, &debt).await?;
+    let last = last.filter(|row| row.n > debt.used);
     let mut stands = Stands::Void;
     if let Some((row, tx)) = last.as_ref().and_then(|row| Some((row, row.signed()?))) {
         stands = out::follow(ctx, signers, &leaving, row.n, tx).await?;
@@ -123,12 +126,12 @@ pub(super) async fn pay(
     }
 }
 
-/// What this batch has put last into the way out.
-async fn last_out(ctx: &Ctx, debt: &DebtRow) -> Result<Option<WayOutRow>, Refusal> {
-    let partition = debt.key().pk;
+/// The last place of the wallet's way out.
+async fn last_out(ctx: &Ctx, wallet: &Wallet) -> Result<Option<WayOutRow>, Refusal> {
+    let partition = keys::debt(wallet).pk;
     let rows =
         ctx.store.query::<WayOutRow>(&partition, keys::WAY_OUT, Order::Descending, 1).await?;
-    Ok(rows.into_iter().next().filter(|row| row.n > debt.used))
+    Ok(rows.into_iter().next())
 }
 
 async fn arrived(

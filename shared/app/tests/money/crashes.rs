@@ -37,7 +37,7 @@ async fn all_paid_once(world: &World, had: u64, jobs: &[JobId]) {
 }
 
 /// Runs `work` until it has waited `times` times, then drops it where it stands.
-async fn cut<F: Future>(work: F, times: usize) -> Option<F::Output> {
+pub(crate) async fn cut<F: Future>(work: F, times: usize) -> Option<F::Output> {
     let mut work = pin!(work);
     let mut waited = 0;
     poll_fn(|context| match work.as_mut().poll(context) {

@@ -19,3 +19,4 @@ mod stray;
 mod tampering;
 mod vanished;
 mod world;
+mod writes;

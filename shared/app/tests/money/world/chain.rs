@@ -29,6 +29,12 @@ impl World {
     }
 
     pub(crate) async fn rpc(&self, method: &str, params: Value) -> Value {
+        let answer = self.try_rpc(method, params).await;
+        answer.unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    /// Past all faults: the result, or the error that the node answered with.
+    pub(crate) async fn try_rpc(&self, method: &str, params: Value) -> Result<Value, Value> {
         let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
         let body = body.to_string();
         let address = self.net.rpc_addr();
@@ -43,8 +49,10 @@ impl World {
         socket.read_to_string(&mut answer).await.unwrap();
         let (_, answer) = answer.split_once("\r\n\r\n").unwrap();
         let answer: Value = serde_json::from_str(answer).unwrap();
-        assert!(answer.get("error").is_none(), "{method}: {answer}");
-        answer["result"].clone()
+        match answer.get("error") {
+            Some(error) => Err(error.clone()),
+            None => Ok(answer["result"].clone()),
+        }
     }
 
     pub(crate) async fn warp(&self, slots: u64) {

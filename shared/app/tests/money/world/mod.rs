@@ -54,6 +54,13 @@ impl Party {
         Party(SigningKey::from_bytes(&[seed; 32]))
     }
 
+    /// One of many.
+    pub(crate) fn numbered(n: u32) -> Party {
+        let mut secret = [1; 32];
+        secret[..4].copy_from_slice(&n.to_le_bytes());
+        Party(SigningKey::from_bytes(&secret))
+    }
+
     pub(crate) fn wallet(&self) -> Wallet {
         Wallet::from_bytes(self.0.verifying_key().to_bytes()).expect("a real key")
     }
@@ -74,8 +81,8 @@ pub(crate) struct World {
     pub(crate) net: Localnet,
     ahead_ms: AtomicI64,
     calls: AtomicU64,
-    _cloud: DevCloud,
-    _folder: TempDir,
+    cloud: DevCloud,
+    folder: TempDir,
 }
 
 impl World {
@@ -96,8 +103,7 @@ impl World {
             slot_ms: SLOT_MS,
         });
         let (cloud, net) = (cloud.await.unwrap(), net.await.unwrap());
-        let config = framefair_store::Config::local(&cloud.endpoint_url(), "local", "local-secret");
-        let store = Store::open(config, framefair_store::Seam::on()).unwrap();
+        let store = open(&cloud);
         setup::ensure(&store, 1).await.unwrap();
         let chain_seam = framefair_chain::Seam::new();
         let chain = connect(&net.rpc_url(), &chain_seam).await;
@@ -115,8 +121,8 @@ impl World {
             net,
             ahead_ms: AtomicI64::new(0),
             calls: AtomicU64::new(0),
-            _cloud: cloud,
-            _folder: folder,
+            cloud,
+            folder,
         };
         world.give(&world.signers.gas.wallet(), LAMPORTS_PER_SOL).await;
         let float = json!([world.signers.escrow.wallet(), LAMPORTS_PER_SOL]);
@@ -130,6 +136,11 @@ impl World {
         world.home = world.provider(&Party::new(101), BASE).await;
         world.warp(2).await;
         world
+    }
+
+    /// The same world through a store of its own, whose faults are its own.
+    pub(crate) fn beside(&self) -> Ctx {
+        Ctx { store: open(&self.cloud), ..self.ctx.clone() }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -230,7 +241,16 @@ impl World {
     }
 
     pub(crate) async fn pay(&self, job: JobId, signature: &TxSignature) -> Result<Paid, Refusal> {
-        market::pay(&self.ctx, &mut self.call(), job, &signature.to_string()).await
+        self.pay_through(&self.ctx, job, signature).await
+    }
+
+    pub(crate) async fn pay_through(
+        &self,
+        ctx: &Ctx,
+        job: JobId,
+        signature: &TxSignature,
+    ) -> Result<Paid, Refusal> {
+        market::pay(ctx, &mut self.call(), job, &signature.to_string()).await
     }
 
     /// A job that was quoted, paid with `lamports`, and is queued.
@@ -353,6 +373,11 @@ impl World {
         assert!(audit.balances(), "{audit}");
         audit
     }
+}
+
+fn open(cloud: &DevCloud) -> Store {
+    let config = framefair_store::Config::local(&cloud.endpoint_url(), "local", "local-secret");
+    Store::open(config, framefair_store::Seam::on()).unwrap()
 }
 
 pub(crate) fn cancel_of(by: &Party, job: JobId, once: Once) -> Cancel {
