@@ -14,6 +14,7 @@ mod payment_unseen;
 mod pushes;
 mod races;
 mod settlement;
+mod simulation;
 mod slots;
 mod stray;
 mod tampering;
