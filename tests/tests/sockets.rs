@@ -187,6 +187,10 @@ impl Ground {
                 ("PING_EVERY_MS", ping_every.as_millis().to_string()),
                 // As in the relay's Dockerfile.
                 ("MALLOC_ARENA_MAX", "1".into()),
+                // All of them come from one address.
+                ("RATE_LIMITS", "off".into()),
+                ("API_ORIGIN", "http://127.0.0.1:1".into()),
+                ("UPLOAD_SECRET", "an upload secret that only tests have".into()),
                 ("RUST_LOG", "warn".into()),
                 ("TABLE", "framefair".into()),
                 ("BUCKET", "framefair".into()),

@@ -83,7 +83,7 @@ async fn book(ctx: &Ctx, call: &Call, seen: &Seen) -> Result<bool, Refusal> {
         }
         facts => facts?.ok_or(Refusal::ChainUnreachable)?,
     };
-    let Some(gained) = gained(ctx, &facts) else { return Ok(false) };
+    let Some(gained) = gained(&facts, &ctx.platform.escrow) else { return Ok(false) };
     let job = match job_of(&facts) {
         Some(job) => ctx.store.get::<JobRow>(&keys::job(job)).await?,
         None => None,
@@ -182,7 +182,7 @@ fn sole_source(ctx: &Ctx, facts: &Facts, gained: Lamports, least: Lamports) -> O
 pub async fn book_float(ctx: &Ctx, call: &Call, signature: &TxSignature) -> Result<(), Refusal> {
     let facts = ctx.chain.facts(signature, Commitment::Confirmed).await?;
     let facts = facts.ok_or(Refusal::PaymentUnseen)?;
-    let lamports = gained(ctx, &facts).unwrap_or_default();
+    let lamports = gained(&facts, &ctx.platform.escrow).unwrap_or_default();
     let (signature, slot) = (facts.signature, facts.slot);
     let kind = Inbound::Float;
     let row = InflowRow { signature, kind, job: None, back_to: None, slot, lamports };
@@ -203,9 +203,9 @@ pub async fn book_float(ctx: &Ctx, call: &Call, signature: &TxSignature) -> Resu
     }
 }
 
-/// What escrow gained by it, when it gained.
-pub(crate) fn gained(ctx: &Ctx, facts: &Facts) -> Option<Lamports> {
-    let delta = facts.deltas.iter().find(|(wallet, _)| *wallet == ctx.platform.escrow)?.1;
+/// What `wallet` gained by it, when it gained.
+pub(crate) fn gained(facts: &Facts, wallet: &Wallet) -> Option<Lamports> {
+    let delta = facts.deltas.iter().find(|(known, _)| known == wallet)?.1;
     u64::try_from(delta).ok().filter(|lamports| *lamports > 0).map(Lamports)
 }
 

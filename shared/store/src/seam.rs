@@ -174,20 +174,23 @@ impl Inner {
     }
 }
 
-/// Counts one call into its scope for as long as it lives.
+/// Counts one call to the table into its scope for as long as it lives.
 struct InFlight(Option<Arc<Scope>>);
 
 impl InFlight {
-    /// Also says whether the call starts a run, and whether it waited for those before it.
-    fn enter() -> (Self, &'static str, cost::Step) {
+    /// Also says whether a call to the table starts a run, and whether it waited for those before it.
+    fn enter(to_table: bool) -> (Self, &'static str, cost::Step) {
         let Ok(scope) = SCOPE.try_with(Arc::clone) else {
             return (Self(None), "", cost::Step::default());
         };
+        let label = scope.label;
+        if !to_table {
+            return (Self(None), label, cost::Step::default());
+        }
         let step = cost::Step {
             first: scope.calls.fetch_add(1, Ordering::Relaxed) == 0,
             sequential: scope.in_flight.fetch_add(1, Ordering::Relaxed) == 0,
         };
-        let label = scope.label;
         (Self(Some(scope)), label, step)
     }
 }

@@ -7,10 +7,12 @@ use framefair_domain::money::Lamports;
 use framefair_domain::time::Timestamp;
 use framefair_domain::wallet::TxSignature;
 use framefair_store::rows::{Inbound, InflowRow, JobRow, NodeRow, ProviderRow, Status};
-use framefair_store::{When, Write, WriteFailed, keys};
-use futures::TryStreamExt;
+use framefair_store::{TransactFailed, When, Write, keys};
+use futures::{StreamExt, TryStreamExt, stream};
 
-const AT_ONCE: usize = 64;
+/// As many as one transaction takes, and so many of those at once.
+const TOGETHER: usize = 100;
+const AT_ONCE: usize = 4;
 /// So many providers are online, whatever their number. The others are one hundredth dearer.
 const ONLINE: u64 = 20;
 /// Of every ten items: a provider, a job, an entry.
@@ -30,14 +32,14 @@ pub(crate) async fn fill(ctx: &Ctx, items: u64, job: &JobRow) {
         }
         _ => Write::put(&entry(n), When::Absent),
     });
-    let puts = futures::stream::iter(puts.map(Ok::<Write, WriteFailed>));
-    puts.try_for_each_concurrent(AT_ONCE, |put| ctx.store.write(put)).await.unwrap();
+    let some = stream::iter(puts).chunks(TOGETHER).map(Ok::<Vec<Write>, TransactFailed>);
+    some.try_for_each_concurrent(AT_ONCE, |some| ctx.store.transact(some)).await.unwrap();
 }
 
 fn provider_like(known: &ProviderRow, n: u64) -> Write {
     let chosen = if n / TEN < ONLINE { Status::Online } else { Status::Offline };
     let mut row = ProviderRow { id: provider_id(n), chosen, ..known.clone() };
-    row.tariff.minimum = Lamports(row.tariff.minimum.0 + row.tariff.minimum.0 / 100);
+    row.tariff.frame = Lamports(row.tariff.frame.0 + row.tariff.frame.0 / 100);
     Write::put(&row, When::Absent)
 }
 

@@ -90,8 +90,7 @@ pub(crate) async fn accept(
 ) -> Result<Paid, Refusal> {
     let accepted = payment::check(facts, &job.terms())?;
     // What else came in with it is excess, too: one transaction is one entry of the books.
-    let gained = watch::gained(ctx, facts).filter(|_| !job.direct);
-    let lamports = gained.unwrap_or(accepted.paid);
+    let lamports = watch::gained(facts, &job.pay_to).unwrap_or(accepted.paid);
     step(&mut job, Event::Paid, call.now)
         .map_err(|_| Refusal::NotPayable("this job does not await payment any more".into()))?;
     job.payment = Some(Payment {

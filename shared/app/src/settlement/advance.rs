@@ -111,7 +111,7 @@ async fn finality(ctx: &Ctx, job: &JobRow, payment: &Payment) -> Result<Finality
         // in time was settled when it was accepted.
         let checked = check(&facts, &job.terms());
         let pays = matches!(checked, Ok(_) | Err(PaymentRefused::OutsideWindow));
-        let same = pays && watch::gained(ctx, &facts) == Some(payment.lamports);
+        let same = pays && watch::gained(&facts, &job.pay_to) == Some(payment.lamports);
         return Ok(if same { Finality::Final { slot: facts.slot } } else { Finality::Vanished });
     }
     if finalized_slot <= payment.slot.saturating_add(VANISHED_AFTER_SLOTS) {
@@ -124,7 +124,7 @@ async fn finality(ctx: &Ctx, job: &JobRow, payment: &Payment) -> Result<Finality
         min_slot: payment.slot,
         memo: String::new(),
     };
-    match ctx.chain.fate(&sent, &ctx.platform.escrow).await? {
+    match ctx.chain.fate(&sent, &job.pay_to).await? {
         Fate::Expired | Fate::FailedOnChain { .. } => Ok(Finality::Vanished),
         _ => Ok(Finality::NotYet),
     }

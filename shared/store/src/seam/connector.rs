@@ -121,7 +121,7 @@ async fn pass(
         .and_then(|bytes| serde_json::from_slice(bytes).ok())
         .unwrap_or_default();
     let op = Op::of(&request, &body);
-    let (_in_flight, label, step) = InFlight::enter();
+    let (_in_flight, label, step) = InFlight::enter(op.service == Service::Table);
     locked(&seam.costs).step(label, step);
     let fault = seam.plan(&op);
     if fault == Some(Fault::Sleep) {

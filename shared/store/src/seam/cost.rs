@@ -23,11 +23,11 @@ pub struct Cost {
     pub wcu: u64,
 }
 
-/// How far a label's calls form a chain.
+/// How far a label's calls to the table form a chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Depth {
     pub label: &'static str,
-    /// Runs that made a call at all.
+    /// Runs that made such a call at all.
     pub runs: u64,
     /// Calls that started while no other of their run was under way, over all runs.
     pub sequential: u64,

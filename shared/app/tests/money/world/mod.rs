@@ -82,7 +82,7 @@ pub(crate) struct World {
     ahead_ms: AtomicI64,
     calls: AtomicU64,
     cloud: DevCloud,
-    folder: TempDir,
+    _folder: TempDir,
 }
 
 impl World {
@@ -122,7 +122,7 @@ impl World {
             ahead_ms: AtomicI64::new(0),
             calls: AtomicU64::new(0),
             cloud,
-            folder,
+            _folder: folder,
         };
         world.give(&world.signers.gas.wallet(), LAMPORTS_PER_SOL).await;
         let float = json!([world.signers.escrow.wallet(), LAMPORTS_PER_SOL]);
