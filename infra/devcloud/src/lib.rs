@@ -29,8 +29,10 @@ pub use sqlite::Fault;
 /// Everything is said to be in this region; a request signed for another is still accepted.
 pub const REGION: &str = "us-east-1";
 
-/// How often expired items and messages are swept. AWS takes hours; code must not trust TTL.
+/// How often expired messages are swept.
 const SWEEP_EVERY: Duration = Duration::from_secs(30);
+/// And expired items, each time by a walk over the whole table. AWS takes days; code must not trust TTL.
+const ITEMS_EVERY: u32 = 120;
 
 /// How long `shutdown` waits for requests that are under way.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
@@ -187,12 +189,14 @@ async fn open_dynamo(path: PathBuf) -> Result<dynamo::Dynamo, Error> {
 async fn sweep(dynamo: dynamo::Dynamo, sqs: sqs::Sqs, mut stopped: watch::Receiver<bool>) {
     let mut ticks = tokio::time::interval(SWEEP_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
+    for round in 0_u32.. {
         tokio::select! {
             _ = stopped.wait_for(|stop| *stop) => return,
             _ = ticks.tick() => {}
         }
-        dynamo.sweep().await;
+        if round % ITEMS_EVERY == 0 {
+            dynamo.sweep().await;
+        }
         sqs.sweep().await;
     }
 }

@@ -127,10 +127,19 @@ impl Found {
 }
 
 /// Puts the delivery where verification looks for it, once. The name of the bytes stands beside
-/// them, so that a repeat can be told from a swap; says whether this is one.
+/// them, so that a repeat can be told from a swap; says whether this is one. The name goes first: who
+/// was cut off after it can hand in the same bytes again.
 async fn stage(ctx: &Ctx, job: &JobRow, file: &Found) -> Result<bool, Refusal> {
     let (key, kind) = staged(job);
     let objects = ctx.store.objects();
+    let mark = keys::object::staged_mark(&key);
+    match objects.put(&mark, file.name().into(), "text/plain", true).await {
+        Err(PutFailed::Exists) if was_staged(ctx, job).await? != Some(file.name()) => {
+            return Err(Refusal::invalid("another result was handed in for this job before"));
+        }
+        Ok(()) | Err(PutFailed::Exists) => {}
+        Err(other) => return Err(other.into()),
+    }
     let put = match file {
         Found::Inline(bytes) => objects.put(&key, bytes.clone(), kind, true).await,
         Found::Uploaded(taken) => {
@@ -142,15 +151,8 @@ async fn stage(ctx: &Ctx, job: &JobRow, file: &Found) -> Result<bool, Refusal> {
         }
     };
     match put {
-        Ok(()) => {
-            let mark = keys::object::staged_mark(&key);
-            objects.put(&mark, file.name().into(), "text/plain", false).await?;
-            Ok(false)
-        }
-        Err(PutFailed::Exists) if was_staged(ctx, job).await? == Some(file.name()) => Ok(true),
-        Err(PutFailed::Exists) => {
-            Err(Refusal::invalid("another result was handed in for this job before"))
-        }
+        Ok(()) => Ok(false),
+        Err(PutFailed::Exists) => Ok(true),
         Err(other) => Err(other.into()),
     }
 }

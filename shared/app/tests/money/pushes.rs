@@ -11,6 +11,7 @@ use framefair_domain::id::{JobId, ProviderId};
 use framefair_domain::signing;
 use framefair_store::keys;
 use framefair_store::rows::{NodeRow, Status};
+use framefair_store::seam::{Fault, Faults};
 use futures::future::join_all;
 
 use crate::world::{BASE, BOOT, PRICE, Party, World};
@@ -260,6 +261,37 @@ async fn a_delivery_that_nobody_hinted_at_is_looked_at_all_the_same() {
     ground.hand_in().await.unwrap();
     ground.world.settle(ground.job).await;
     ground.world.balanced().await;
+}
+
+#[tokio::test]
+async fn a_delivery_that_was_cut_off_anywhere_can_be_handed_in_again() {
+    for (nth, fault) in
+        [1, 2].into_iter().flat_map(|n| [(n, Fault::DieBefore), (n, Fault::DieAfter)])
+    {
+        let ground = Ground::new().await;
+        ground.take().await;
+        let seam = ground.world.ctx.store.seam();
+        seam.inject(Faults::seeded(0).nth("PutObject", nth, fault));
+        tokio::select! {
+            done = Box::pin(ground.hand_in()) => panic!("nothing cut it off: {done:?}"),
+            () = seam.stopped() => {}
+        }
+        seam.calm();
+        ground.hand_in().await.unwrap();
+        ground.world.deliver(ground.job).await;
+        assert_eq!(ground.state().await.0, JobState::Completed, "{fault:?} {nth}");
+    }
+}
+
+#[tokio::test]
+async fn one_delivery_may_come_many_times_at_once() {
+    let ground = Ground::new().await;
+    ground.take().await;
+    for answer in join_all((0..8).map(|_| Box::pin(ground.hand_in()))).await {
+        answer.unwrap();
+    }
+    ground.world.deliver(ground.job).await;
+    assert_eq!(ground.state().await.0, JobState::Completed);
 }
 
 #[tokio::test]
