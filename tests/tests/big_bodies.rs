@@ -33,11 +33,7 @@ impl Drop for Hub {
 
 impl Hub {
     fn start(data: &std::path::Path) -> Hub {
-        let own = std::env::current_exe().expect("a test has a path");
-        let folder = own.parent().and_then(|deps| deps.parent()).expect("target/debug/deps");
-        let program = folder.join("framefair-local");
-        assert!(program.exists(), "first: cargo build --workspace --bins");
-        let mut process = Command::new(program)
+        let mut process = Command::new(framefair_tests::program("framefair-local"))
             .arg("--data")
             .arg(data)
             .args(["--port", "0", "--rpc-port", "0", "--aws-port", "0", "--no-rate-limits"])

@@ -123,14 +123,6 @@ async fn idle(mut socket: Socket, every: Duration, pings: Arc<AtomicU64>) {
     }
 }
 
-/// A program of this build.
-fn program(name: &str) -> std::path::PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let program = test.ancestors().nth(2).unwrap().join(name);
-    assert!(program.is_file(), "{} is missing: build all programs first", program.display());
-    program
-}
-
 /// The relay, and the environment it works in.
 struct Ground {
     relay: Child,
@@ -179,7 +171,7 @@ impl Ground {
         };
         let genesis = Chain::connect(rpc, framefair_chain::Seam::default()).await.unwrap();
         let at = TcpListener::bind(any).unwrap().local_addr().unwrap();
-        let relay = Command::new(program("framefair-relay"))
+        let relay = Command::new(framefair_tests::program("framefair-relay"))
             .env_clear()
             .envs([
                 ("LISTEN", at.to_string()),

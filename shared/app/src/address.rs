@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 /// The caller behind an address, as text: one line of the internet has a whole /64 of the sixth
 /// version.
-pub(crate) fn network(address: IpAddr) -> String {
+pub fn network(address: IpAddr) -> String {
     match address.to_canonical() {
         IpAddr::V6(address) => {
             let line = Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64));

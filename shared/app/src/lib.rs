@@ -20,6 +20,7 @@ pub mod verification;
 pub mod watch;
 mod write;
 
+pub use address::network;
 pub use call::Call;
 pub use ctx::{Ctx, Doubt, Hint, NotReady, Platform, Report, Settle};
 pub use framefair_domain::job::State as JobState;

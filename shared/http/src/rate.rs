@@ -4,7 +4,7 @@
 //! them may let that many calls too many through. Knows addresses only: no header says who is calling.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -13,7 +13,7 @@ use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use framefair_app::{Call, Ctx, Refusal, rates};
+use framefair_app::{Call, Ctx, Refusal, network, rates};
 use framefair_domain::time::Timestamp;
 
 use crate::{Face, Refused, address};
@@ -78,24 +78,23 @@ impl Counters {
     async fn count(&self, rate: &Rate, caller: IpAddr) -> Result<Counted, Refusal> {
         let Some(ctx) = &self.shared else {
             let now_s = self.started.elapsed().as_secs();
-            return Ok(self.windows().count(rate, caller, now_s).0);
+            return Ok(self.windows().count(rate, caller, now_s));
         };
         let now_s = Call::live().now.seconds().unsigned_abs();
-        let (counted, untold) = self.windows().count(rate, caller, now_s);
-        let share = if rate.exact { 1 } else { rate.per_minute.div_ceil(SHARED_EVERY) };
-        // Who is refused already needs no exact count.
-        if untold < share || counted.remaining.is_none() {
-            return Ok(counted);
-        }
+        let (counted, due) = {
+            let mut windows = self.windows();
+            (windows.count(rate, caller, now_s), windows.take_due(rate, caller))
+        };
+        let Some(due) = due else { return Ok(counted) };
         let number = now_s / WINDOW_S;
         let window = rates::Window {
             route: rate.route.clone(),
-            caller: network(caller).to_string(),
+            caller: network(caller),
             number: number.cast_signed(),
             end: Timestamp(((number + 1) * WINDOW_S * 1_000).cast_signed()),
         };
-        match rates::count(ctx, &window, untold).await {
-            Ok(calls) => Ok(self.windows().learn(rate, caller, now_s, untold, calls)),
+        match rates::count(ctx, &window, due).await {
+            Ok(calls) => Ok(self.windows().learn(rate, caller, now_s, calls)),
             Err(refusal) if rate.exact => Err(refusal),
             Err(refusal) => {
                 tracing::warn!(%refusal, route = rate.route, "A count could not be shared");
@@ -129,36 +128,40 @@ struct Calls {
 struct Windows {
     /// Which window the counts belong to.
     at: u64,
-    calls: HashMap<(String, IpAddr), Calls>,
+    calls: HashMap<(String, String), Calls>,
 }
 
 impl Windows {
-    /// Counts one call; beside it, how many of this caller's were not shared yet.
-    fn count(&mut self, rate: &Rate, caller: IpAddr, now_s: u64) -> (Counted, u32) {
+    fn count(&mut self, rate: &Rate, caller: IpAddr, now_s: u64) -> Counted {
         if self.at != now_s / WINDOW_S {
             self.at = now_s / WINDOW_S;
             self.calls = HashMap::new();
         }
         let key = (rate.route.clone(), network(caller));
-        let calls = if self.calls.len() < CALLERS_MAX || self.calls.contains_key(&key) {
-            let calls = self.calls.entry(key).or_default();
-            calls.known = calls.known.saturating_add(1);
-            calls.untold = calls.untold.saturating_add(1);
-            *calls
-        } else {
-            Calls { known: 1, untold: 1 }
-        };
-        (counted(rate, calls.known, now_s), calls.untold)
+        if self.calls.len() >= CALLERS_MAX && !self.calls.contains_key(&key) {
+            return counted(rate, 1, now_s);
+        }
+        let calls = self.calls.entry(key).or_default();
+        calls.known = calls.known.saturating_add(1);
+        calls.untold = calls.untold.saturating_add(1);
+        counted(rate, calls.known, now_s)
     }
 
-    /// So many calls of ours are among `calls`, which are those of everybody. Says what the last of
-    /// ours was.
-    fn learn(&mut self, rate: &Rate, caller: IpAddr, now_s: u64, told: u32, calls: u32) -> Counted {
-        let key = (rate.route.clone(), network(caller));
+    /// The calls that are to be told to the others now. Who takes them tells them, so that nobody
+    /// tells them twice; who is refused already needs no exact count.
+    fn take_due(&mut self, rate: &Rate, caller: IpAddr) -> Option<u32> {
+        let share = if rate.exact { 1 } else { rate.per_minute.div_ceil(SHARED_EVERY) };
+        let ours = self.calls.get_mut(&(rate.route.clone(), network(caller)))?;
+        let due = ours.untold >= share && ours.known <= rate.per_minute;
+        due.then(|| std::mem::take(&mut ours.untold))
+    }
+
+    /// There are so many calls of everybody, those of ours that were told among them. Says what the
+    /// last of those was.
+    fn learn(&mut self, rate: &Rate, caller: IpAddr, now_s: u64, calls: u32) -> Counted {
         if self.at == now_s / WINDOW_S
-            && let Some(ours) = self.calls.get_mut(&key)
+            && let Some(ours) = self.calls.get_mut(&(rate.route.clone(), network(caller)))
         {
-            ours.untold = ours.untold.saturating_sub(told);
             ours.known = ours.known.max(calls.saturating_add(ours.untold));
         }
         counted(rate, calls, now_s)
@@ -170,17 +173,6 @@ fn counted(rate: &Rate, calls: u32, now_s: u64) -> Counted {
         limit: rate.per_minute,
         remaining: rate.per_minute.checked_sub(calls),
         reset_s: WINDOW_S - now_s % WINDOW_S,
-    }
-}
-
-/// Whom an address stands for: one line of the internet has a whole /64 of the sixth version.
-fn network(caller: IpAddr) -> IpAddr {
-    match caller.to_canonical() {
-        IpAddr::V6(address) => {
-            let mask = u128::MAX << 64;
-            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & mask))
-        }
-        v4 => v4,
     }
 }
 
@@ -242,11 +234,11 @@ mod tests {
         let mut windows = Windows::default();
         let ten = rate("POST /render", 10);
         for left in (0..10).rev() {
-            let counted = windows.count(&ten, ip("203.0.113.7"), 59).0;
+            let counted = windows.count(&ten, ip("203.0.113.7"), 59);
             assert_eq!(counted, Counted { limit: 10, remaining: Some(left), reset_s: 1 });
         }
-        assert_eq!(windows.count(&ten, ip("203.0.113.7"), 59).0.remaining, None);
-        let counted = windows.count(&ten, ip("203.0.113.7"), 60).0;
+        assert_eq!(windows.count(&ten, ip("203.0.113.7"), 59).remaining, None);
+        let counted = windows.count(&ten, ip("203.0.113.7"), 60);
         assert_eq!(counted, Counted { limit: 10, remaining: Some(9), reset_s: 60 });
     }
 
@@ -254,42 +246,54 @@ mod tests {
     fn what_others_counted_is_learned_and_nothing_of_ours_is_told_twice() {
         let (mut windows, caller) = (Windows::default(), ip("203.0.113.7"));
         let ten = rate("POST /render", 10);
-        assert_eq!(windows.count(&ten, caller, 0).1, 1);
-        assert_eq!(windows.count(&ten, caller, 0).1, 2);
+        windows.count(&ten, caller, 0);
+        assert_eq!(windows.take_due(&ten, caller), None, "a fifth of ten is two");
+        windows.count(&ten, caller, 0);
+        assert_eq!(windows.take_due(&ten, caller), Some(2));
         // One more comes in while two are told; others have asked five times.
-        assert_eq!(windows.count(&ten, caller, 0).1, 3);
-        assert_eq!(windows.learn(&ten, caller, 0, 2, 7).remaining, Some(3));
-        let (counted, untold) = windows.count(&ten, caller, 0);
-        assert_eq!((counted.remaining, untold), (Some(1), 2));
-        assert_eq!(windows.learn(&ten, caller, 0, 2, 11).remaining, None);
-        assert_eq!(windows.count(&ten, caller, 0).0.remaining, None);
-        assert_eq!(
-            windows.learn(&ten, caller, 60, 1, 1).remaining,
-            Some(9),
-            "late, for a new window"
-        );
-        assert_eq!(windows.count(&ten, caller, 60).0.remaining, Some(9));
+        windows.count(&ten, caller, 0);
+        assert_eq!(windows.take_due(&ten, caller), None, "two of the three are being told");
+        assert_eq!(windows.learn(&ten, caller, 0, 7).remaining, Some(3));
+        assert_eq!(windows.count(&ten, caller, 0).remaining, Some(1));
+        assert_eq!(windows.take_due(&ten, caller), Some(2));
+        assert_eq!(windows.learn(&ten, caller, 0, 11).remaining, None);
+        assert_eq!(windows.count(&ten, caller, 0).remaining, None);
+        windows.count(&ten, caller, 0);
+        assert_eq!(windows.take_due(&ten, caller), None, "who is refused costs no write");
+        let late = windows.learn(&ten, caller, 60, 1);
+        assert_eq!(late.remaining, Some(9), "it is for a new window");
+        assert_eq!(windows.count(&ten, caller, 60).remaining, Some(9));
+    }
+
+    #[test]
+    fn each_call_of_an_exact_route_is_told_at_once() {
+        let (mut windows, caller) = (Windows::default(), ip("203.0.113.7"));
+        let exact = Rate { exact: true, ..rate("POST /render", 10) };
+        for _ in 0..2 {
+            windows.count(&exact, caller, 0);
+            assert_eq!(windows.take_due(&exact, caller), Some(1));
+        }
     }
 
     #[test]
     fn callers_and_routes_are_counted_apart() {
         let mut windows = Windows::default();
         let (submit, pay) = (rate("POST /render", 1), rate("POST /render/pay", 1));
-        assert_eq!(windows.count(&submit, ip("203.0.113.7"), 0).0.remaining, Some(0));
-        assert_eq!(windows.count(&submit, ip("203.0.113.7"), 0).0.remaining, None);
-        assert_eq!(windows.count(&submit, ip("203.0.113.8"), 0).0.remaining, Some(0));
-        assert_eq!(windows.count(&pay, ip("203.0.113.7"), 0).0.remaining, Some(0));
+        assert_eq!(windows.count(&submit, ip("203.0.113.7"), 0).remaining, Some(0));
+        assert_eq!(windows.count(&submit, ip("203.0.113.7"), 0).remaining, None);
+        assert_eq!(windows.count(&submit, ip("203.0.113.8"), 0).remaining, Some(0));
+        assert_eq!(windows.count(&pay, ip("203.0.113.7"), 0).remaining, Some(0));
     }
 
     #[test]
     fn one_line_of_the_internet_is_one_caller_however_it_spells_its_address() {
         let mut windows = Windows::default();
         let one = rate("GET /stats", 1);
-        assert_eq!(windows.count(&one, ip("2001:db8:1:2::1"), 0).0.remaining, Some(0));
-        assert_eq!(windows.count(&one, ip("2001:db8:1:2:ffff::9"), 0).0.remaining, None);
-        assert_eq!(windows.count(&one, ip("2001:db8:1:3::1"), 0).0.remaining, Some(0));
-        assert_eq!(windows.count(&one, ip("203.0.113.7"), 0).0.remaining, Some(0));
-        assert_eq!(windows.count(&one, ip("::ffff:203.0.113.7"), 0).0.remaining, None);
+        assert_eq!(windows.count(&one, ip("2001:db8:1:2::1"), 0).remaining, Some(0));
+        assert_eq!(windows.count(&one, ip("2001:db8:1:2:ffff::9"), 0).remaining, None);
+        assert_eq!(windows.count(&one, ip("2001:db8:1:3::1"), 0).remaining, Some(0));
+        assert_eq!(windows.count(&one, ip("203.0.113.7"), 0).remaining, Some(0));
+        assert_eq!(windows.count(&one, ip("::ffff:203.0.113.7"), 0).remaining, None);
     }
 
     #[test]
@@ -300,8 +304,8 @@ mod tests {
             windows.count(&one, IpAddr::V4(Ipv4Addr::from_bits(number)), 0);
         }
         assert_eq!(windows.calls.len(), CALLERS_MAX);
-        assert_eq!(windows.count(&one, ip("0.0.0.5"), 0).0.remaining, None);
-        assert_eq!(windows.count(&one, ip("203.0.113.7"), 0).0.remaining, Some(0));
+        assert_eq!(windows.count(&one, ip("0.0.0.5"), 0).remaining, None);
+        assert_eq!(windows.count(&one, ip("203.0.113.7"), 0).remaining, Some(0));
         windows.count(&one, ip("203.0.113.7"), 60);
         assert_eq!(windows.calls.len(), 1, "the memory of the last minute is given back");
     }

@@ -127,25 +127,30 @@ fn rebound(reach: Reach) -> Result<Outbound, NotReady> {
     Outbound::with_lookup(reach, Arc::new(Rebound))
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_name_that_leads_inside_is_never_dialled_and_its_client_is_paid_back() {
-    let providers = Providers { outbound: rebound, probe_every_ms: 200, ..Providers::default() };
-    let hub = Hub::with_providers(providers).await;
-    let (port, caught) = trap().await;
+/// A job for a provider at this endpoint, which fails and is paid back; says why it failed.
+async fn paid_back(hub: &Hub, endpoint: &str) -> String {
     let mut seller = Seller::new(1);
     let mut body = seller.registration("Oak", &["frames"]);
-    body["endpoint"] = json!(format!("http://render.example.com:{port}"));
-    let answer = register(&hub, &body).await.is(200).json();
+    body["endpoint"] = json!(endpoint);
+    let answer = register(hub, &body).await.is(200).json();
     seller.id = answer["data"]["providerId"].as_str().expect("an id").to_owned();
-    seller.set(&hub, "online").await.is(200);
-    let client = buyer(&hub, 101).await;
-    let (job, _) = paid(&hub, &client, &seller).await;
+    seller.set(hub, "online").await.is(200);
+    let client = buyer(hub, 101).await;
+    let (job, _) = paid(hub, &client, &seller).await;
     let ended = until("the job failed and was paid back", || async {
         let request = hub.ask("GET", &format!("/render/{job}"));
         let job = hub.call("renderStatus", request).await.is(200).json();
         (job["data"]["status"] == "failed" && job["data"]["refundTx"].is_string()).then_some(job)
     });
-    let error = ended.await["data"]["error"].as_str().expect("a reason").to_owned();
+    ended.await["data"]["error"].as_str().expect("a reason").to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_leads_inside_is_never_dialled_and_its_client_is_paid_back() {
+    let providers = Providers { outbound: rebound, probe_every_ms: 200, ..Providers::default() };
+    let hub = Hub::with_providers(providers).await;
+    let (port, caught) = trap().await;
+    let error = paid_back(&hub, &format!("http://render.example.com:{port}")).await;
     assert!(error.contains("127.0.0.1 is loopback"), "{error}");
     assert_eq!(caught.load(Ordering::SeqCst), 0);
     hub.stop().await;
@@ -158,20 +163,7 @@ async fn an_endpoint_that_redirects_is_not_followed_and_its_client_is_paid_back(
     let hub = Hub::with_providers(providers).await;
     let (inside, caught) = trap().await;
     let port = redirecting(inside).await;
-    let mut seller = Seller::new(1);
-    let mut body = seller.registration("Oak", &["frames"]);
-    body["endpoint"] = json!(format!("http://127.0.0.1:{port}"));
-    let answer = register(&hub, &body).await.is(200).json();
-    seller.id = answer["data"]["providerId"].as_str().expect("an id").to_owned();
-    seller.set(&hub, "online").await.is(200);
-    let client = buyer(&hub, 101).await;
-    let (job, _) = paid(&hub, &client, &seller).await;
-    let ended = until("the job failed and was paid back", || async {
-        let request = hub.ask("GET", &format!("/render/{job}"));
-        let job = hub.call("renderStatus", request).await.is(200).json();
-        (job["data"]["status"] == "failed" && job["data"]["refundTx"].is_string()).then_some(job)
-    });
-    let error = ended.await["data"]["error"].as_str().expect("a reason").to_owned();
+    let error = paid_back(&hub, &format!("http://127.0.0.1:{port}")).await;
     assert!(error.contains("redirect"), "{error}");
     assert_eq!(caught.load(Ordering::SeqCst), 0);
     hub.stop().await;

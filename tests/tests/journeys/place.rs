@@ -10,7 +10,7 @@ use framefair_domain::money::Lamports;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use crate::process::{PATIENCE, Process, program, wait_until};
+use crate::process::{PATIENCE, Process, wait_until};
 use crate::scenes::{Scenes, Turn, scenes};
 
 /// A quick chain: a payment is final after a second and a half.
@@ -148,7 +148,7 @@ impl Place {
 
     /// A command with nothing of this test's own environment but the way to Blender.
     fn command(&self, name: &str) -> Command {
-        let mut command = Command::new(program(name));
+        let mut command = Command::new(framefair_tests::program(name));
         let path = std::env::var_os("PATH").unwrap_or_default();
         command.env_clear().env("PATH", path).current_dir(self.folder.path());
         command

@@ -17,17 +17,6 @@ pub(crate) struct Process {
     log: PathBuf,
 }
 
-/// Where the programs of this build are: beside the folder of this test.
-pub(crate) fn program(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("a test knows its own file");
-    let built = test.parent().and_then(Path::parent).expect("a test lies in target/debug/deps");
-    let program = built.join(name);
-    let missing =
-        "the journeys start the programs of this build: `cargo build --workspace --bins` first";
-    assert!(program.is_file(), "{} is missing; {missing}", program.display());
-    program
-}
-
 /// Waits until `found` finds something.
 pub(crate) fn wait_until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();

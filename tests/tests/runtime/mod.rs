@@ -2,7 +2,6 @@
 //! gives it. Runs the real binaries; knows nothing of what they answer.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -78,7 +77,7 @@ pub(crate) async fn invoke(handler: &str, event: Value, given: &Given) -> Answer
     let serving = tokio::spawn(async move { axum::serve(listener, router).await });
 
     let (face, _) = handler.split_once('-').expect("face-operation");
-    let mut function = Command::new(binary(face))
+    let mut function = Command::new(framefair_tests::program(face))
         .env_clear()
         .envs(environment(handler, given))
         .env("_HANDLER", handler)
@@ -138,13 +137,4 @@ fn environment(handler: &str, given: &Given) -> BTreeMap<String, String> {
     });
     let platform = given.platform.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
     filled.chain(platform).collect()
-}
-
-/// A program that was built beside this test.
-fn binary(name: &str) -> PathBuf {
-    let own = std::env::current_exe().expect("a test has a path");
-    let folder = own.parent().and_then(|deps| deps.parent()).expect("target/debug/deps");
-    let path = folder.join(name);
-    assert!(path.exists(), "{} is missing; first: cargo build --workspace --bins", path.display());
-    path
 }

@@ -26,8 +26,11 @@ use form::{Parts, split};
 use pace::{Pace, paced};
 use taking::Taking;
 
-/// Files on their way in at once. Each holds two parts in memory.
+/// Large files on their way in at once. Each holds two parts in memory.
 const AT_ONCE_MAX: usize = 64;
+/// Requests that are being read before anybody knows how large they are. Each holds up to
+/// [`INLINE_BYTES_MAX`], and a slow one does so for minutes.
+const READING_MAX: usize = 128;
 /// What a form may hold beside its file: text, and the lines between the parts.
 const BESIDE_FILE_MAX: u64 = (TEXT_BYTES_MAX as u64 + 1024) * TEXTS_MAX as u64 + 4096;
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -35,6 +38,7 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 struct Ingest {
     ctx: Ctx,
     places: Semaphore,
+    reading: Semaphore,
 }
 
 /// Which form has a file that may be large, and what it is.
@@ -46,7 +50,11 @@ struct Wanted {
 
 /// Puts the ingest in front of `router`, in the words of face `F`.
 pub fn ingest<F: Face>(ctx: Ctx, router: Router) -> Router {
-    let ingest = Arc::new(Ingest { ctx, places: Semaphore::new(AT_ONCE_MAX) });
+    let ingest = Arc::new(Ingest {
+        ctx,
+        places: Semaphore::new(AT_ONCE_MAX),
+        reading: Semaphore::new(READING_MAX),
+    });
     router.layer(from_fn_with_state(ingest, filter::<F>))
 }
 
@@ -118,6 +126,7 @@ impl Ingest {
             return Err(Refusal::Invalid(format!("the file is larger than {max} MiB")));
         }
         let mut body = Box::pin(body);
+        let reading = self.reading.try_acquire().map_err(|_| Refusal::Busy)?;
         let begun = match begin_of(&mut body).await? {
             // Small enough to go on as it is.
             Beginning::All(bytes) => {
@@ -126,6 +135,7 @@ impl Ingest {
             Beginning::Some(chunks) => chunks,
         };
         let _place = self.places.try_acquire().map_err(|_| Refusal::Busy)?;
+        drop(reading);
         let body = futures::stream::iter(begun.into_iter().map(Ok)).chain(body);
         self.large(wanted, head, declared, body, next).await
     }
