@@ -10,8 +10,8 @@ use framefair_store::rows::{Inbound, InflowRow, JobRow, NodeRow, ProviderRow, St
 use framefair_store::{TransactFailed, When, Write, keys};
 use futures::{StreamExt, TryStreamExt, stream};
 
-/// So many in one transaction, and so many of those at once: the embedded table is slow when it is large.
-const TOGETHER: usize = 25;
+/// So many in one transaction, and so many of those at once.
+const TOGETHER: usize = 50;
 const AT_ONCE: usize = 2;
 /// So many providers are online, whatever their number. The others are one hundredth dearer.
 const ONLINE: u64 = 20;
