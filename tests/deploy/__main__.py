@@ -13,10 +13,14 @@ from pathlib import Path
 
 from cloud import Cloud
 from crowd import too_many
-from journeys import around, by_hand, keep_busy, paid_and_rendered, refunded, relay_ends
+from journeys import around, by_hand, keep_busy, paid_and_rendered, pushed, refunded, relay_ends
+from legacy import Authority
 from market import FLOAT, GAS_SOL, GIFT, PURSE_SOL, Market
 from place import Failed, Place, free_ports
 from roles import compare
+
+# Where the provider with an endpoint of its own is.
+ENDPOINTS = "127.0.0.0/8"
 
 
 @contextmanager
@@ -45,6 +49,7 @@ def run(place: Place, cloud: Cloud, market: Market, zips: Path) -> None:
                 "SolanaGenesisHash": market.genesis(),
                 "EscrowWallet": market.wallet("escrow"),
                 "KeysSecret": cloud.keep_secret("framefair-keys", market.keys()),
+                "ProviderEndpointAllow": ENDPOINTS,
                 "FrontSecret": market.front_secret,
                 "UploadSecret": market.upload_secret,
                 "RelayImage": "registry.example.org/relay:1",
@@ -57,7 +62,8 @@ def run(place: Place, cloud: Cloud, market: Market, zips: Path) -> None:
     with step("a float for the escrow"):
         market.key("gas").pay(market.rpc, market.wallet("escrow"), FLOAT, GIFT)
     with step("a relay, the front and a node"):
-        market.start_relay(cloud)
+        authority = Authority(place)
+        market.start_relay(cloud, {"PROVIDER_ENDPOINT_ALLOW": ENDPOINTS, "SSL_CERT_FILE": str(authority.file)})
         market.start_front(cloud)
         market.start_node()
     with step("a scene"):
@@ -71,6 +77,8 @@ def run(place: Place, cloud: Cloud, market: Market, zips: Path) -> None:
         refunded(place, cloud, market, scene)
     with step("a job given up over HTTP, leased again, handed in over HTTP and paid"):
         by_hand(place, cloud, market, frame, busy)
+    with step("a job pushed to a provider's own endpoint over HTTPS, and paid"):
+        pushed(place, cloud, market, scene, frame, authority)
     with step("one address that asks too often"):
         too_many(cloud, market)
     with step("the relay ends in order"):

@@ -6,6 +6,7 @@ from typing import Any
 
 from cloud import Cloud
 from files import LARGE, hand_in, in_parts, streamed
+from legacy import Authority, Legacy
 from market import HEIGHT, WIDTH, Market
 from place import Failed, Place
 
@@ -98,6 +99,26 @@ def by_hand(place: Place, cloud: Cloud, market: Market, frame: Path, busy: str) 
     expect("what is still owed is", audit["open_obligations"], 0)
     if market.lamports("node") <= held:
         raise Failed("the provider was not paid for what it handed in")
+
+
+def pushed(place: Place, cloud: Cloud, market: Market, scene: str, frame: Path, authority: Authority) -> None:
+    """A job for a provider with an endpoint of its own. Its first answer is lost, so it is asked again; then
+    somebody says that it failed, so it is asked for its health; it hands in a frame and is paid."""
+    legacy = Legacy(market, authority)
+    market.begin_render("pushed", scene, "client", "--provider", legacy.id, *SHORT)
+    job = place.until("a task is pushed", lambda: legacy.jobs[0] if legacy.jobs else None)
+    place.until("it is pushed again", lambda: True if legacy.knocks > 1 else None)
+    place.until("it shows as rendering", lambda: market.job(job)["status"] == "rendering" or None)
+    asked = legacy.asked
+    legacy.is_said_to_fail(job)
+    place.until("its health is asked for", lambda: True if legacy.asked > asked else None)
+    legacy.complete(job, frame)
+    said = json.loads(place.finish("pushed"))
+    expect("what was handed in comes out", Path(said["files"][0]).read_bytes() == frame.read_bytes(), True)
+    settled(place, cloud, market, job)
+    expect("the provider has", market.lamports("legacy") > 0, True)
+    expect("it rendered", legacy.jobs, [job])
+    legacy.close()
 
 
 def around(cloud: Cloud, market: Market) -> None:

@@ -78,10 +78,11 @@ class Market:
         kept = {name: json.loads(self.place.path(f"{name}.json").read_text()) for name in ("escrow", "gas")}
         return json.dumps(kept)
 
-    def start_relay(self, cloud: Cloud) -> None:
+    def start_relay(self, cloud: Cloud, more: dict[str, str]) -> None:
         environment = (
             cloud.role(cloud.outputs["RelayRole"])
             | self.environment(cloud)
+            | more
             | {
                 "LISTEN": f"127.0.0.1:{self.relay_port}",
                 "RELAY_SLOTS": "4",

@@ -12,8 +12,6 @@ from plain import RELAY_ROLE
 Grant = tuple[str, str, str]
 """Role, action, resource; the last two as a policy spells them."""
 
-PUSHED = "for providers with an endpoint of their own, of whom no journey here has one"
-
 TO_SAY_NO = "S3 asks for it to say that an object is not there"
 JOINED = "the parts are gone: the same call joined them before"
 UNUSED = "an upload that nobody used, a day later"
@@ -42,16 +40,12 @@ FAULTS_ONLY: dict[Grant, str] = {
     ("WorkersSweeper", "s3:DeleteObject", "Data/uploads/*"): UNUSED,
     ("WorkersSweeper", "sqs:SendMessage", "dispatch"): "the hint was lost",
     ("WorkersSweeper", "sqs:SendMessage", "payouts"): "the hint was lost",
+    ("WorkersSweeper", "sqs:SendMessage", "push"): "the hint was lost",
     ("WorkersSweeper", "sqs:SendMessage", "relay-*"): "the hint was lost",
     (RELAY_ROLE, "sqs:SendMessage", "dispatch"): "a node gave its task back, or is gone",
     (RELAY_ROLE, "sqs:SendMessage", "relay-*"): "so it did, and hears that it may go",
+    (RELAY_ROLE, "sqs:ChangeMessageVisibility", "push"): "a scene that takes long to send",
     (RELAY_ROLE, "sqs:SendMessage", "payouts"): "the last attempt failed: the client is refunded",
-    ("MarketProviderFailed", "sqs:SendMessage", "push"): PUSHED,
-    ("WorkersDispatch", "sqs:SendMessage", "push"): PUSHED,
-    ("WorkersSweeper", "sqs:SendMessage", "push"): PUSHED,
-    (RELAY_ROLE, "sqs:SendMessage", "push"): PUSHED,
-    (RELAY_ROLE, "sqs:DeleteMessage", "push"): PUSHED,
-    (RELAY_ROLE, "sqs:ChangeMessageVisibility", "push"): PUSHED,
 }
 
 

@@ -54,7 +54,9 @@ async fn a_small_job_costs_what_it_did_however_many_items_there_are() {
             break;
         }
     }
-    println!("\n{items} items in the table\n{table}chain calls: {}", market.chain_calls());
+    println!("chain calls: {}", market.chain_calls());
+    println!("bench: beside {items} items in the table");
+    table.lines().for_each(|line| println!("bench: {line}"));
     let written = |label: &str| -> u64 {
         costs.iter().filter(|cost| cost.label == label).map(|cost| cost.wcu).sum()
     };

@@ -284,7 +284,7 @@ async fn an_idle_socket_costs_little_memory_and_its_heartbeats_write_nothing() {
     assert_eq!(written_since - written, slot_since - slot, "a heartbeat wrote something");
 
     let each = ground.resident().saturating_sub(before) / count as u64;
-    println!("{count} idle sockets: {each} bytes of memory each");
+    println!("bench: {count} idle sockets: {each} bytes of memory each");
     assert!(each <= BYTES_EACH_MAX, "{each} bytes for each idle socket");
     assert!(idle.try_join_next().is_none(), "a socket did not stand");
 }

@@ -89,6 +89,11 @@ pub fn nonce_claim(wallet: &Wallet, nonce: &str) -> Key {
     key(format!("NONCE#{wallet}#{nonce}"), CLAIM)
 }
 
+/// Somebody waits for a payment of this job.
+pub fn waiting_claim(job: JobId) -> Key {
+    key(format!("WAITING#{job}"), CLAIM)
+}
+
 /// A transaction that moved money into escrow: claim and entry in one.
 pub fn inflow(signature: &TxSignature) -> Key {
     key(format!("TX#{signature}"), ENTRY)

@@ -46,7 +46,7 @@ async fn a_payment_becomes_a_task_at_the_node_soon() {
     }
     let echoes = echoes(jobs).await;
     let whole = spread(asked);
-    println!("\n{:<34}{:>10}{:>10}", format!("{jobs} jobs"), "p50 ms", "p99 ms");
+    println!("bench: {:<34}{:>10}{:>10}", format!("{jobs} accepted payments"), "p50 ms", "p99 ms");
     line("call of /render/pay to the task", whole);
     line("its answer to the task", spread(accepted));
     line("echo of a bare socket", spread(echoes));
@@ -94,5 +94,5 @@ fn spread(mut times: Vec<Duration>) -> (Duration, Duration) {
 
 fn line(what: &str, (p50, p99): (Duration, Duration)) {
     let ms = |time: Duration| format!("{}.{:03}", time.as_millis(), time.as_micros() % 1_000);
-    println!("{what:<34}{:>10}{:>10}", ms(p50), ms(p99));
+    println!("bench: {what:<34}{:>10}{:>10}", ms(p50), ms(p99));
 }

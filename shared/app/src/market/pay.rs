@@ -8,17 +8,19 @@ use framefair_domain::id::JobId;
 use framefair_domain::job::{Event, State};
 use framefair_domain::payment::{self, Facts};
 use framefair_domain::settlement::Inflow;
+use framefair_domain::time::{SECOND_MS, Timestamp};
 use framefair_domain::wallet::TxSignature;
-use framefair_store::rows::{Inbound, InflowRow, JobRow, Payment};
-use framefair_store::{Queue, TransactFailed, When, Write, keys};
+use framefair_store::rows::{ClaimRow, Inbound, InflowRow, JobRow, Payment};
+use framefair_store::{Queue, TransactFailed, When, Write, WriteFailed, keys};
 
 use crate::statistics::Count;
 use crate::write::{replace, step};
 use crate::{Call, Ctx, Hint, Refusal, uploads, watch};
 
-/// Looks for a payment that is not yet visible: three in six seconds.
-const LOOKS: [Duration; 3] =
-    [Duration::ZERO, Duration::from_millis(1_500), Duration::from_millis(4_000)];
+/// A payment that is not yet visible is looked for twice more: three looks in six seconds.
+const LOOK_AGAIN: [Duration; 2] = [Duration::from_millis(1_500), Duration::from_millis(4_000)];
+/// A call that waits is over after this, and the next may.
+const WAITING_MS: i64 = 8 * SECOND_MS;
 
 /// The job after its payment was accepted, now or before.
 #[derive(Debug)]
@@ -54,31 +56,52 @@ fn already_paid(job: &JobRow, signature: &TxSignature) -> Result<Option<Paid>, R
     }
 }
 
+/// What the chain says of the transaction. For a live quote the first caller waits for it; others are
+/// answered at once, so that nobody's invented signatures keep many functions waiting.
 async fn look(
     ctx: &Ctx,
     job: &JobRow,
     call: &Call,
     signature: &TxSignature,
 ) -> Result<Facts, Refusal> {
+    if let Some(facts) = seen(ctx, signature).await? {
+        return Ok(facts);
+    }
     let live = call.now <= job.expires.plus_ms(payment::WINDOW_AFTER_MS);
-    let looks = if live { LOOKS.len() } else { 1 };
-    for wait in &LOOKS[..looks] {
-        tokio::time::sleep(*wait).await;
-        match ctx.chain.facts(signature, Commitment::Confirmed).await {
-            // It would be the same at every further look.
-            Err(ChainError::Rpc { code: UNSUPPORTED_VERSION, .. }) => {
-                return Err(Refusal::invalid(
-                    "a payment is a legacy or a version 0 transaction; this one is newer",
-                ));
-            }
-            facts => {
-                if let Some(facts) = facts? {
-                    return Ok(facts);
-                }
+    if live && begin_to_wait(ctx, job.id, call.now).await? {
+        for wait in LOOK_AGAIN {
+            tokio::time::sleep(wait).await;
+            if let Some(facts) = seen(ctx, signature).await? {
+                return Ok(facts);
             }
         }
     }
     Err(Refusal::PaymentUnseen)
+}
+
+async fn seen(ctx: &Ctx, signature: &TxSignature) -> Result<Option<Facts>, Refusal> {
+    match ctx.chain.facts(signature, Commitment::Confirmed).await {
+        // It would be the same at every further look.
+        Err(ChainError::Rpc { code: UNSUPPORTED_VERSION, .. }) => Err(Refusal::invalid(
+            "a payment is a legacy or a version 0 transaction; this one is newer",
+        )),
+        facts => Ok(facts?),
+    }
+}
+
+/// Whether nobody waits for a payment of this job already.
+async fn begin_to_wait(ctx: &Ctx, job: JobId, now: Timestamp) -> Result<bool, Refusal> {
+    let claim = ClaimRow {
+        key: Some(keys::waiting_claim(job)),
+        by: job.to_string(),
+        until_s: Some(now.plus_ms(WAITING_MS).seconds()),
+    };
+    let when = When::AbsentOrExpired { now_s: now.seconds() };
+    match ctx.store.write(Write::put(&claim, when)).await {
+        Ok(()) => Ok(true),
+        Err(WriteFailed::Condition) => Ok(false),
+        Err(other) => Err(other.into()),
+    }
 }
 
 /// Claims the transaction and moves the job, both or neither.

@@ -63,6 +63,24 @@ async fn what_the_chain_does_not_show_is_awaited_and_not_accepted() {
 }
 
 #[tokio::test]
+async fn one_call_at_a_time_waits_for_a_payment_and_the_others_look_once() {
+    let scene = Scene::new().await;
+    let (world, quote) = (&scene.world, &scene.quote);
+    let asked = world.chain_seam.count("getTransaction");
+    let claim = async |n: u8| world.pay(quote.job, &TxSignature([n; 64])).await;
+    let answers = futures::future::join_all((1..=8).map(claim)).await;
+    assert!(answers.iter().all(|it| matches!(it, Err(Refusal::PaymentUnseen))), "{answers:?}");
+    assert_eq!(world.chain_seam.count("getTransaction") - asked, 8 + 2);
+    // Once it is over, the next may wait.
+    let mut later = Call::new(framefair_app::Call::live().now.plus_ms(10_000), [0; 32]);
+    let unknown = TxSignature([9; 64]).to_string();
+    let answer = market::pay(&world.ctx, &mut later, quote.job, &unknown).await;
+    assert!(matches!(answer, Err(Refusal::PaymentUnseen)), "{answer:?}");
+    assert_eq!(world.chain_seam.count("getTransaction") - asked, 8 + 2 + 3);
+    scene.still_payable().await;
+}
+
+#[tokio::test]
 async fn a_node_that_is_down_or_lies_lets_nothing_pass() {
     let scene = Scene::new().await;
     let (world, quote) = (&scene.world, &scene.quote);
