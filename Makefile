@@ -12,7 +12,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 # The tests name it too, so that what they built is what is deployed, and nothing is compiled twice.
 HOST = $$(rustc -vV | sed -n 's/^host: //p')
 NAMED = CARGO_BUILD_TARGET="$(HOST)"
-FUNCTIONS = --bin edge --bin market --bin workers
+FUNCTIONS = --bin creator --bin edge --bin market --bin workers
 DATA ?= .framefair
 
 .PHONY: help demo up test deploy-test bench lint clean

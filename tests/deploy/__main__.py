@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cloud import Cloud
+from creator import people
 from crowd import too_many
 from journeys import around, by_hand, keep_busy, paid_and_rendered, pushed, refunded, relay_ends
 from legacy import Authority
@@ -50,6 +51,8 @@ def run(place: Place, cloud: Cloud, market: Market, zips: Path) -> None:
                 "EscrowWallet": market.wallet("escrow"),
                 "KeysSecret": cloud.keep_secret("framefair-keys", market.keys()),
                 "ProviderEndpointAllow": ENDPOINTS,
+                "TokenKeys": market.wallet("tokens"),
+                "TokenSecret": cloud.keep_secret("framefair-token", place.path("tokens.json").read_text()),
                 "FrontSecret": market.front_secret,
                 "UploadSecret": market.upload_secret,
                 "RelayImage": "registry.example.org/relay:1",
@@ -79,6 +82,8 @@ def run(place: Place, cloud: Cloud, market: Market, zips: Path) -> None:
         by_hand(place, cloud, market, frame, busy)
     with step("a job pushed to a provider's own endpoint over HTTPS, and paid"):
         pushed(place, cloud, market, scene, frame, authority)
+    with step("somebody registers, spends credits, refreshes and logs out"):
+        people(place, cloud, market)
     with step("one address that asks too often"):
         too_many(cloud, market)
     with step("the relay ends in order"):

@@ -15,9 +15,8 @@ HEAD_MAX = 64 * 1024
 TO_RELAY = re.compile(r"(/hub)?(/ws|/render|/provider/job/.*/complete)")
 OURS = ("x-framefair-front:", "x-framefair-viewer:")
 OF_THE_LINE = ("connection:",)
-HUB = "/hub"
 VIEWERS = itertools.count(1)
-HUB_KEEPS = "/hub/health"
+OF_THE_HUB = re.compile(r"/hub/(render|providers?|stats|uploads|ws)(/|$)")
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -42,8 +41,8 @@ async def pass_on(viewer: Streams, relay: int, gateway: int, api: str) -> None:
     method, target, version = request.split(" ")
     path = target.split("?")[0]
     origin = relay if TO_RELAY.fullmatch(path) else gateway
-    if path.startswith(f"{HUB}/") and path != HUB_KEEPS:
-        target = target.removeprefix(HUB)
+    if OF_THE_HUB.match(path):
+        target = target.removeprefix("/hub")
     if origin == gateway:
         target = api + target
     closing = not path.endswith("/ws")

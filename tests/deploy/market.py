@@ -116,6 +116,12 @@ class Market:
         self.place.begin("audit", line, self.environment(cloud) | cloud.operator())
         return json.loads(self.place.finish("audit", None))
 
+    def give_credits(self, cloud: Cloud, email: str, amount: str) -> None:
+        """What an operator does at a terminal."""
+        line = [self.place.program("framefair-local"), "admin", "credit", email, amount, "--deployed"]
+        self.place.begin("admin", line, self.environment(cloud) | cloud.operator())
+        self.place.finish("admin")
+
     def start_front(self, cloud: Cloud) -> None:
         script = str(ROOT / "tests/deploy/front.py")
         numbers = [str(n) for n in (self.front_port, self.relay_port, cloud.port)]

@@ -20,7 +20,9 @@ use runtime::{Given, invoke};
 use serde_json::Value;
 use tree::{FACES, events};
 
-const SECRET: &str = "framefair-keys";
+/// Names of the secrets.
+const KEYS: &str = "framefair-keys";
+const TOKEN: &str = "framefair-token";
 
 /// Body of an event or of an answer as bytes, decoded where it came encoded.
 fn body(event: &Value) -> Vec<u8> {
@@ -74,7 +76,9 @@ async fn ground() -> Ground {
         (wallet, std::fs::read_to_string(file).expect("its text"))
     };
     let ((escrow, escrow_key), (_, gas_key)) = (key("escrow.json"), key("gas.json"));
-    let secrets = secrets(format!(r#"{{"escrow": {escrow_key}, "gas": {gas_key}}}"#)).await;
+    let (tokens, token_key) = key("tokens.json");
+    let keys = format!(r#"{{"escrow": {escrow_key}, "gas": {gas_key}}}"#);
+    let secrets = secrets(BTreeMap::from([(KEYS, keys), (TOKEN, token_key)])).await;
     let given = Given {
         values: BTreeMap::from([
             ("ENVIRONMENT", "staging".into()),
@@ -85,7 +89,9 @@ async fn ground() -> Ground {
             ("SOLANA_RPC_URL", chain.rpc_url()),
             ("SOLANA_GENESIS_HASH", genesis(&chain.rpc_url()).await),
             ("ESCROW_WALLET", escrow.to_string()),
-            ("KEYS_SECRET", SECRET.into()),
+            ("KEYS_SECRET", KEYS.into()),
+            ("TOKEN_SECRET", TOKEN.into()),
+            ("TOKEN_KEYS", tokens.to_string()),
             ("SETTLEMENT", "escrow".into()),
             ("PROVIDER_ENDPOINT_ALLOW", String::new()),
             // Nothing stands before them here.
@@ -103,17 +109,21 @@ async fn ground() -> Ground {
     Ground { cloud, chain, store, given, _folder: folder }
 }
 
-/// The one secret there is, under its name, as Secrets Manager answers; where it listens. The embedded
-/// cloud keeps none.
-async fn secrets(text: String) -> String {
+/// Secrets by their names, as Secrets Manager answers; where it listens. The embedded cloud keeps none.
+async fn secrets(known: BTreeMap<&'static str, String>) -> String {
     let answer = move |body: String| async move {
         let asked: Value = serde_json::from_str(&body).expect("a request");
-        let missing = serde_json::json!({ "__type": "ResourceNotFoundException" });
-        let found = serde_json::json!({ "Name": SECRET, "SecretString": text });
-        let known = asked["SecretId"] == SECRET;
-        let status = if known { 200 } else { 400 };
-        let status = axum::http::StatusCode::from_u16(status).expect("a status");
-        (status, axum::Json(if known { found } else { missing }))
+        let id = asked["SecretId"].as_str().expect("a name");
+        match known.get(id) {
+            Some(text) => {
+                let found = serde_json::json!({ "Name": id, "SecretString": text });
+                (axum::http::StatusCode::OK, axum::Json(found))
+            }
+            None => {
+                let missing = serde_json::json!({ "__type": "ResourceNotFoundException" });
+                (axum::http::StatusCode::BAD_REQUEST, axum::Json(missing))
+            }
+        }
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("an address");
@@ -190,6 +200,8 @@ const fn case(
 }
 
 const MISSING: &[(&str, &str)] = &[("/success", "false"), ("/error", "Not found")];
+/// Nobody signed the tokens of the events.
+const UNKNOWN: &[(&str, &str)] = &[("/detail", "Could not validate credentials")];
 const PROVIDER: &str = "0195a2c4-7d3e-7a10-9c1b-2f4be3a1c0aa";
 
 /// On an empty table. The job of the events never exists, so what asks for it is told so.
@@ -197,6 +209,17 @@ const EMPTY: &[Case] = &[
     case("edge-health", 200, &[("/status", "healthy"), ("/service", "framefair")]),
     case("edge-preflight", 204, &[]),
     case("edge-unknown", 404, &[("/detail", "Not Found"), ("/error", "Not found")]),
+    case("creator-version", 200, &[("/name", "framefair"), ("/environment", "staging")]),
+    case("creator-healthAlias", 200, &[("/status", "healthy")]),
+    case("creator-ready", 200, &[("/status", "ready"), ("/checks/redis", "connected")]),
+    case("creator-register", 201, &[("/user/email", "ada@example.com"), ("/token_type", "bearer")]),
+    case("creator-login", 200, &[("/token_type", "bearer")]),
+    case("creator-refresh", 401, UNKNOWN),
+    case("creator-logout", 401, UNKNOWN),
+    case("creator-creditBalance", 401, UNKNOWN),
+    case("creator-creditHistory", 401, UNKNOWN),
+    case("creator-creditDeduct", 401, UNKNOWN),
+    case("creator-creditUsage", 401, UNKNOWN),
     case("market-stats", 200, &[("/success", "true"), ("/data/totalProviders", "0")]),
     case("market-providersList", 200, &[("/data/total", "0")]),
     case("market-providerGet", 404, MISSING),

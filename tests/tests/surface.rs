@@ -39,12 +39,18 @@ fn of_routers() -> (BTreeSet<Route>, BTreeSet<Route>) {
         assert!(own.iter().all(|(handler, _, _)| *handler == format!("market-{name}")), "{own:?}");
         alone.extend(own);
     }
+    for (name, route) in framefair_creator::operations() {
+        let own = of_document("creator", &OpenApiRouter::new().routes(route()).into_openapi());
+        assert!(own.iter().all(|(handler, _, _)| *handler == format!("creator-{name}")), "{own:?}");
+        alone.extend(own);
+    }
     for (name, route) in framefair_edge::operations() {
         let own = of_document("edge", &OpenApiRouter::new().routes(route()).into_openapi());
         assert!(own.iter().all(|(handler, _, _)| *handler == format!("edge-{name}")), "{own:?}");
         alone.extend(own);
     }
     let mut together = of_document("market", &framefair_market::document());
+    together.extend(of_document("creator", &framefair_creator::document()));
     together.extend(of_document("edge", &framefair_edge::edge().1));
     (alone, together)
 }
@@ -110,6 +116,7 @@ fn every_function_names_an_operation_that_its_binary_serves() {
     for handler in handlers {
         let (face, name) = handler.split_once('-').expect("face-operation");
         let served = match face {
+            "creator" => framefair_creator::operations().iter().any(|(known, _)| *known == name),
             "edge" => framefair_edge::operation(name).is_some(),
             "market" => framefair_market::operations().iter().any(|(known, _)| *known == name),
             "workers" => Worker::from_handler(handler).is_some(),

@@ -170,11 +170,15 @@ fn each_function_has_a_role_of_its_own_that_names_what_it_may_touch() {
 }
 
 #[test]
-fn only_payouts_reaches_the_keys_and_only_verify_writes_results() {
+fn keys_are_read_where_they_sign_and_only_verify_writes_results() {
     let who = |action: &str, resource: &str| -> Vec<String> {
         functions().into_iter().filter(|it| it.may(action, resource)).map(|it| it.handler).collect()
     };
     assert_eq!(who("secretsmanager:GetSecretValue", "KeysSecret"), ["workers-payouts"]);
+    let makers = ["creator-login", "creator-refresh", "creator-register"];
+    let mut signing = who("secretsmanager:GetSecretValue", "TokenSecret");
+    signing.sort();
+    assert_eq!(signing, makers, "who reads the key of the tokens");
     let knows = |it: &Function| !it.properties["Environment"]["Variables"]["KEYS_SECRET"].is_null();
     let knowing: Vec<String> = functions().into_iter().filter(knows).map(|it| it.handler).collect();
     assert_eq!(knowing, ["workers-payouts"]);

@@ -11,10 +11,9 @@ pub(crate) async fn health(headers: HeaderMap) -> Json<Value> {
     if host.starts_with("hub.") {
         return hub_health().await;
     }
-    let environment = std::env::var("ENVIRONMENT").unwrap_or_else(|_| "local".into());
     Json(json!({
         "status": "healthy", "service": "framefair",
-        "version": env!("CARGO_PKG_VERSION"), "environment": environment,
+        "version": env!("CARGO_PKG_VERSION"), "environment": framefair_http::environment(),
     }))
 }
 

@@ -11,7 +11,6 @@ use utoipa::OpenApi;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 
-pub use preflight::Origins;
 pub use unknown::KNOWN;
 
 /// The name that stands before every handler here.

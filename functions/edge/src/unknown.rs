@@ -10,6 +10,16 @@ use serde_json::{Value, json};
 /// Every path and the verbs it takes. In the cloud the gateway knows the routes and does not tell;
 /// a test holds this equal to the template.
 pub const KNOWN: &[(&str, &str)] = &[
+    ("/api/v1/auth/login", "POST"),
+    ("/api/v1/auth/logout", "POST"),
+    ("/api/v1/auth/refresh", "POST"),
+    ("/api/v1/auth/register", "POST"),
+    ("/api/v1/credits/balance", "GET"),
+    ("/api/v1/credits/deduct", "POST"),
+    ("/api/v1/credits/history", "GET"),
+    ("/api/v1/credits/usage", "GET"),
+    ("/api/v1/health", "GET"),
+    ("/api/v1/health/ready", "GET"),
     ("/health", "GET"),
     ("/provider/job/{jobId}/complete", "POST"),
     ("/provider/job/{jobId}/failed", "POST"),
@@ -27,6 +37,7 @@ pub const KNOWN: &[(&str, &str)] = &[
     ("/uploads", "POST"),
     ("/uploads/{uploadId}/complete", "POST"),
     ("/uploads/{uploadId}/parts", "POST"),
+    ("/version", "GET"),
 ];
 
 /// First segments that belong to the market.
@@ -45,7 +56,12 @@ pub(crate) async fn refuse(request: Request) -> Response {
 
 /// The verbs of a known path; a literal one goes before one with parameters.
 fn allowed(path: &str) -> Option<&'static str> {
-    let path = path.strip_prefix("/hub").filter(|rest| rest.starts_with('/')).unwrap_or(path);
+    let path = match path.strip_prefix("/hub").filter(|rest| rest.starts_with('/')) {
+        // No other face is to be had under the hub's prefix.
+        Some(rest) if rest != "/health" && !is_markets(rest) => return None,
+        Some(rest) => rest,
+        None => path,
+    };
     let literal = KNOWN.iter().find(|(known, _)| *known == path);
     literal.or_else(|| KNOWN.iter().find(|(known, _)| fits(known, path))).map(|(_, allow)| *allow)
 }
@@ -57,9 +73,16 @@ fn fits(template: &str, path: &str) -> bool {
     wanted.clone().count() == given.clone().count() && wanted.by_ref().zip(given.by_ref()).all(same)
 }
 
-fn body(path: &str, error: &str, detail: &str) -> Value {
+fn is_markets(path: &str) -> bool {
     let first = path.trim_start_matches('/').split('/').next().unwrap_or_default();
-    if MARKET.contains(&first) {
+    MARKET.contains(&first)
+}
+
+fn body(path: &str, error: &str, detail: &str) -> Value {
+    if path.starts_with("/api/v1/") || path == "/version" {
+        return json!({ "detail": detail });
+    }
+    if is_markets(path) {
         return json!({ "success": false, "error": error });
     }
     // Outside every prefix the body speaks every face's language.
@@ -81,6 +104,9 @@ mod tests {
             ("/providers/", None),
             ("/hub", None),
             ("/hubrender", None),
+            ("/api/v1/auth/login", Some("POST")),
+            ("/hub/api/v1/auth/login", None),
+            ("/hub/version", None),
             ("/render/a/b", None),
             ("/", None),
         ] {
@@ -94,6 +120,8 @@ mod tests {
         for path in ["/render/a/b", "/hub/x", "/provider", "/ws/x"] {
             assert_eq!(body(path, "Not found", "Not Found"), market, "{path}");
         }
+        let creator = json!({ "detail": "Not Found" });
+        assert_eq!(body("/api/v1/x", "Not found", "Not Found"), creator);
         assert_eq!(body("/wp-login.php", "Not found", "Not Found")["detail"], "Not Found");
     }
 }

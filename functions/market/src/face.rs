@@ -33,6 +33,10 @@ fn words(refusal: &Refusal) -> (StatusCode, Option<&'static str>) {
     use StatusCode as S;
     match refusal {
         Refusal::Invalid(_) => (S::BAD_REQUEST, None),
+        Refusal::Fields(_) | Refusal::ReferenceReused => (S::BAD_REQUEST, None),
+        Refusal::Unauthenticated(_) => (S::UNAUTHORIZED, None),
+        Refusal::EmailTaken => (S::CONFLICT, None),
+        Refusal::InsufficientCredits { .. } => (S::PAYMENT_REQUIRED, None),
         Refusal::Scene(_) => (S::BAD_REQUEST, Some("bad_scene")),
         Refusal::TooExpensive(_) => (S::BAD_REQUEST, Some("too_expensive")),
         Refusal::TooLarge => (S::PAYLOAD_TOO_LARGE, None),

@@ -12,8 +12,8 @@ use axum::http::{HeaderValue, Method, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use framefair_http::Api;
+use framefair_http::surface::{Operations, alone, together};
 use utoipa::OpenApi;
-use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
 pub use face::Market;
 pub use limits::rate;
@@ -28,35 +28,25 @@ pub const FACE: &str = "market";
 ))]
 struct Document;
 
-type Route = fn() -> UtoipaMethodRouter<Api>;
-
 /// Every operation by its operationId.
-pub fn operations() -> Vec<(&'static str, Route)> {
+pub fn operations() -> Operations {
     endpoints::all()
-}
-
-fn collected() -> (Router<Api>, utoipa::openapi::OpenApi) {
-    let empty = OpenApiRouter::<Api>::with_openapi(Document::openapi());
-    let all = operations().into_iter().fold(empty, |router, (_, route)| router.routes(route()));
-    all.split_for_parts()
 }
 
 /// The OpenAPI document of the whole face.
 pub fn document() -> utoipa::openapi::OpenApi {
-    collected().1
+    together(Document::openapi(), operations()).1
 }
 
 /// The whole face, and its OpenAPI document.
 pub fn face(api: Api) -> (Router, utoipa::openapi::OpenApi) {
-    let (router, document) = collected();
+    let (router, document) = together(Document::openapi(), operations());
     (finished(router, api), document)
 }
 
 /// One operation alone, as its Lambda serves it.
 pub fn operation(api: Api, name: &str) -> Option<Router> {
-    let (_, route) = operations().into_iter().find(|(known, _)| *known == name)?;
-    let (router, _) = OpenApiRouter::<Api>::new().routes(route()).split_for_parts();
-    Some(finished(router, api))
+    Some(finished(alone(operations(), name)?, api))
 }
 
 /// Bodies may be of any length here: every handler reads its own under a limit of its own.

@@ -53,7 +53,7 @@ pub async fn unpark(books: &Books, settlement: SettlementId) -> Result<()> {
 }
 
 /// Says beside the books whether anybody works on them meanwhile.
-async fn with_books<T>(
+pub(crate) async fn with_books<T>(
     books: &Books,
     work: impl AsyncFnOnce(&Ctx, bool) -> Result<T>,
 ) -> Result<T> {

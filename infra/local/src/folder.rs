@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use framefair_app::account::TokenKeys;
 use framefair_app::uploads::UploadSecret;
 use framefair_chain::{KeyError, Signer};
 use serde::{Deserialize, Serialize};
@@ -97,6 +98,15 @@ impl Folder {
             Err(error) => Err(error),
         };
         UploadSecret::new(&text.map_err(io)?).map_err(|weak| io(io::Error::other(weak)))
+    }
+
+    /// Behind the tokens of people, which outlive the process.
+    pub(crate) fn token_keys(&self) -> Result<TokenKeys, FolderRefused> {
+        self.signer("tokens")?;
+        let path = self.root.join("keys").join("tokens.json");
+        let text = fs::read_to_string(&path);
+        let keys = text.and_then(|text| TokenKeys::parse(&text).map_err(io::Error::other));
+        keys.map_err(|cause| FolderRefused::Io { path, cause })
     }
 
     pub(crate) fn remember_ports(&self, ports: Ports) -> Result<(), FolderRefused> {

@@ -4,8 +4,10 @@
 mod accounting;
 mod folder;
 mod machine;
+mod people;
 mod work;
 
 pub use accounting::{Books, audit, unpark};
 pub use folder::{FolderRefused, Ports};
 pub use machine::{Machine, Options, Providers, start_chain};
+pub use people::{appoint, credit};

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use axum::Router;
-use framefair_app::provider::{Known, learn_online};
+use framefair_app::provider::learn_online;
 use framefair_app::settlement::Signers;
 use framefair_app::{Call, Ctx, Platform, watch};
 use framefair_chain::{Chain, Commitment, Seam as ChainSeam, wallet};
+use framefair_creator::Creator;
 use framefair_devcloud::DevCloud;
 use framefair_domain::money::{LAMPORTS_PER_SOL, Lamports};
 use framefair_domain::wallet::Wallet;
@@ -137,7 +138,7 @@ pub(crate) async fn connect(
         timeout_ms: 10_000,
     };
     let chain = Chain::connect(chain, ChainSeam::default()).await?;
-    Ok(Ctx { store, chain, platform: Platform::new(escrow), known: Known::default() })
+    Ok(Ctx::new(store, chain, Platform::new(escrow)))
 }
 
 impl Machine {
@@ -154,6 +155,8 @@ impl Machine {
         let (cloud, chain) = start_services(&folder, &key, options.ports, options.slot_ms).await?;
         let mut ctx = connect(&cloud.endpoint_url(), &chain.rpc_url(), &key, escrow).await?;
         ctx.platform.upload_secret = Some(folder.upload_secret()?);
+        ctx.platform.tokens = Some(folder.token_keys()?);
+        ctx.platform.rate_limits = options.rate_limits;
         ctx.platform.direct = options.direct;
         ctx.platform.reconnect_grace_ms = options.reconnect_grace_ms.into();
         ctx.platform.reach.loopback = options.providers.allow_loopback;
@@ -203,14 +206,16 @@ impl Machine {
 fn hub_router(ctx: &Ctx, relay: &Arc<Relay>, rate_limits: bool) -> Router {
     let api = Api::new(ctx.clone());
     let (edge, _) = framefair_edge::edge();
-    let (mut market, _) = framefair_market::face(api);
+    let (mut market, _) = framefair_market::face(api.clone());
+    let (mut creator, _) = framefair_creator::face(api);
     let mut others = edge.merge(relay.router());
     if rate_limits {
         let counters = Arc::new(Counters::default());
         let limit = |router| limited::<Market>(router, &counters, framefair_market::rate);
         (market, others) = (limit(market), limit(others));
+        creator = limited::<Creator>(creator, &counters, framefair_creator::rate);
     }
-    let all = others.merge(market.clone()).nest("/hub", market);
+    let all = others.merge(creator).merge(market.clone()).nest("/hub", market);
     let all = framefair_edge::surround(all);
     frame(ingest::<Market>(ctx.clone(), all))
 }

@@ -7,7 +7,10 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 use framefair_app::SettlementId;
-use framefair_local::{Books, Machine, Options, Ports, Providers, audit, start_chain, unpark};
+use framefair_app::account::Role;
+use framefair_local::{
+    Books, Machine, Options, Ports, Providers, appoint, audit, credit, start_chain, unpark,
+};
 use tracing_subscriber::EnvFilter;
 
 /// The whole of Framefair in one process: hub, workers, relay, table, store, queues and a Solana
@@ -38,6 +41,11 @@ enum Command {
         /// The job, or the wallet that is owed a debt, as the log named it.
         settlement: SettlementId,
     },
+    /// Accounts and their credits, in an operator's hands.
+    Admin {
+        #[command(subcommand)]
+        action: Admin,
+    },
     /// Run the embedded chain alone, for what runs elsewhere.
     Chain {
         /// Where the chain is kept; made when missing.
@@ -50,6 +58,39 @@ enum Command {
         #[arg(long, default_value_t = 400, value_parser = slot_ms())]
         slot_ms: u64,
     },
+}
+
+#[derive(Subcommand)]
+enum Admin {
+    /// Give an account a role; an account that is missing is made, with a password that is shown once.
+    Create {
+        email: String,
+        #[arg(long, value_enum, default_value = "user")]
+        role: RoleName,
+        #[command(flatten)]
+        whose: Whose,
+    },
+    /// Add credits to an account: an adjustment that its history shows.
+    Credit {
+        email: String,
+        /// Such as 100 or 0.5; at most four decimals.
+        amount: String,
+        /// Which of a person's accounts.
+        #[arg(long, default_value = "creator", value_parser = ["creator"])]
+        account: String,
+        /// Names this adjustment: with the same name it happens once, however often it is asked for.
+        #[arg(long)]
+        reference: Option<String>,
+        #[command(flatten)]
+        whose: Whose,
+    },
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum RoleName {
+    User,
+    Operator,
+    Admin,
 }
 
 /// Whose books.
@@ -127,6 +168,7 @@ async fn main() -> ExitCode {
         (Some(Command::Unpark { whose, settlement }), _) => {
             unpark(&whose.into(), settlement).await.map(|()| ExitCode::SUCCESS)
         }
+        (Some(Command::Admin { action }), _) => administer(action).await,
         (Some(Command::Chain { data, rpc_port, slot_ms }), _) => {
             run_chain(data, rpc_port, slot_ms).await
         }
@@ -199,6 +241,30 @@ async fn run_chain(data: PathBuf, rpc_port: u16, slot_ms: u64) -> Result<ExitCod
     println!("rpc     {}", chain.rpc_url());
     stop_signal().await?;
     chain.shutdown().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn administer(action: Admin) -> Result<ExitCode> {
+    match action {
+        Admin::Create { email, role, whose } => {
+            let role = match role {
+                RoleName::User => Role::User,
+                RoleName::Operator => Role::Operator,
+                RoleName::Admin => Role::Admin,
+            };
+            let made = appoint(&whose.into(), email, role).await?;
+            println!("account   {}", made.user.email);
+            println!("id        {}", made.user.id);
+            if let Some(password) = made.password {
+                println!("password  {password}   (shown once)");
+            }
+        }
+        Admin::Credit { email, amount, account: _, reference, whose } => {
+            let entry = credit(&whose.into(), &email, &amount, reference).await?;
+            println!("credited  {} to {email}, who has {} now", entry.amount, entry.balance_after);
+            println!("reference {}", entry.reference);
+        }
+    }
     Ok(ExitCode::SUCCESS)
 }
 

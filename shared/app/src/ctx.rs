@@ -10,9 +10,11 @@ use framefair_domain::wallet::Wallet;
 use framefair_store::{Queue, Store};
 use serde::{Deserialize, Serialize};
 
-use crate::Refusal;
+use crate::account::{BadTokenKey, TokenKeys};
+use crate::credits::Numbers;
 use crate::provider::Known;
 use crate::uploads::UploadSecret;
+use crate::{Broken, Refusal};
 
 /// Cheap to clone; one per process.
 #[derive(Clone)]
@@ -21,7 +23,9 @@ pub struct Ctx {
     pub chain: Chain,
     pub platform: Platform,
     /// Providers that this process has seen online.
-    pub known: Known,
+    pub(crate) known: Known,
+    /// Numbers of entries that this process has taken.
+    pub(crate) numbers: Numbers,
 }
 
 /// How this deployment does business. All durations are settings.
@@ -62,6 +66,10 @@ pub struct Platform {
     pub frame_bytes_max: u64,
     /// Behind upload tokens and the ingest's proofs; functions that see neither have none.
     pub upload_secret: Option<UploadSecret>,
+    /// Whether accounts are held to how often they may ask.
+    pub rate_limits: bool,
+    /// Behind the tokens of people and nodes; functions that see neither have none.
+    pub tokens: Option<TokenKeys>,
 }
 
 impl Platform {
@@ -84,6 +92,8 @@ impl Platform {
             scene_bytes_max: 2 << 30,
             frame_bytes_max: 512 << 20,
             upload_secret: None,
+            rate_limits: true,
+            tokens: None,
         }
     }
 }
@@ -158,6 +168,10 @@ pub enum NotReady {
     Settlement(String),
     #[error(transparent)]
     Secret(#[from] crate::uploads::WeakSecret),
+    #[error(transparent)]
+    TokenKeys(#[from] BadTokenKey),
+    #[error("the secret that TOKEN_SECRET names cannot be read: {}", .0.detail())]
+    TokenSecret(framefair_store::Broken),
     #[error("PING_EVERY_MS: a whole number of milliseconds above 0")]
     PingEvery,
     #[error("the store cannot be opened: {0}")]
@@ -198,8 +212,27 @@ impl Platform {
     }
 }
 
+/// Those that `TOKEN_KEYS` lists are believed; the one that signs is in the secret that `TOKEN_SECRET`
+/// names, for the functions that make tokens.
+async fn token_keys(store: &Store) -> Result<Option<TokenKeys>, NotReady> {
+    let trusted = var("TOKEN_KEYS").map(|keys| TokenKeys::trusting(&keys)).transpose()?;
+    let Some(named) = var("TOKEN_SECRET") else { return Ok(trusted) };
+    let text = store.secret(&named).await.map_err(NotReady::TokenSecret)?;
+    let signing = TokenKeys::parse(&text)?;
+    Ok(Some(match trusted {
+        Some(trusted) => signing.and(&trusted),
+        None => signing,
+    }))
+}
+
 impl Ctx {
-    /// From the environment alone: that of the store, that of [`Platform`], `SOLANA_RPC_URL`,
+    /// Of a process that knows nothing yet.
+    pub fn new(store: Store, chain: Chain, platform: Platform) -> Ctx {
+        Ctx { store, chain, platform, known: Known::default(), numbers: Numbers::default() }
+    }
+
+    /// From the environment alone: that of the store, that of [`Platform`], `TOKEN_KEYS`, `TOKEN_SECRET`,
+    /// `SOLANA_RPC_URL`,
     /// `SOLANA_RPC_URL_2` and `SOLANA_GENESIS_HASH`, without which the chain is asked at once which it is.
     pub async fn from_env() -> Result<Ctx, NotReady> {
         let config = framefair_chain::Config {
@@ -209,12 +242,14 @@ impl Ctx {
             timeout_ms: 10_000,
         };
         let seam = framefair_chain::Seam::default();
-        let platform = Platform::from_env()?;
+        let mut platform = Platform::from_env()?;
+        let store = Store::from_env()?;
+        platform.tokens = token_keys(&store).await?;
         let chain = match config.genesis_hash.clone() {
             Some(genesis_hash) => Chain::of_cluster(genesis_hash, &config, seam)?,
             None => Chain::connect(config, seam).await?,
         };
-        Ok(Ctx { store: Store::from_env()?, chain, platform, known: Known::default() })
+        Ok(Ctx::new(store, chain, platform))
     }
 
     /// Sends a hint. A lost one costs time, not truth, so a failure is logged and forgotten.
@@ -233,6 +268,11 @@ impl Ctx {
     pub(crate) async fn settle(&self, settlement: impl Into<SettlementId>) {
         let settlement = settlement.into();
         self.hint(Queue::Payouts, &Settle { settlement }, 0).await;
+    }
+
+    pub(crate) fn token_keys(&self) -> Result<&TokenKeys, Refusal> {
+        let keys = self.platform.tokens.as_ref();
+        Ok(keys.ok_or_else(|| Broken("this process was given no token keys".into()))?)
     }
 
     /// Escrow's own wallet takes no part in a job.

@@ -1,11 +1,14 @@
 //! The verbs of the platform: what a caller may ask for, and what workers do about it. Over the
 //! store, the chain, a clock and chance that the edges give. Knows no HTTP and no SDK.
 
+pub mod account;
 mod address;
 pub mod audit;
 mod call;
+pub mod credits;
 mod ctx;
 pub mod delivery;
+pub mod health;
 mod idempotency;
 pub mod market;
 pub mod provider;
@@ -27,4 +30,4 @@ pub use framefair_domain::job::State as JobState;
 pub use framefair_domain::settlement::SettlementId;
 pub use framefair_store::Queue;
 pub use idempotency::IdempotencyKey;
-pub use refusal::{Broken, Refusal};
+pub use refusal::{BadField, Broken, Refusal};

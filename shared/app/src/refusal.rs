@@ -2,10 +2,13 @@
 
 use framefair_blend::SceneRefused;
 use framefair_chain::ChainError;
+use framefair_domain::credits::Credits;
 use framefair_domain::payment::PaymentRefused;
 use framefair_domain::quote::TooExpensive;
 use framefair_domain::signing::SignatureRefused;
 use framefair_store::{PutFailed, TransactFailed, WriteFailed};
+
+use crate::account::NotAuthenticated;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
@@ -29,6 +32,18 @@ pub enum Refusal {
     /// Missing, or somebody else's: nobody learns which.
     #[error("Not found")]
     NotFound,
+    /// Members of the input break rules of the contract: each with the rule that it breaks.
+    #[error("{}", first(.0))]
+    Fields(Vec<BadField>),
+    /// Nobody knows who calls.
+    #[error(transparent)]
+    Unauthenticated(#[from] NotAuthenticated),
+    #[error("Email already registered")]
+    EmailTaken,
+    #[error("Insufficient credits")]
+    InsufficientCredits { available: Credits, requested: Credits },
+    #[error("this reference was used with another amount")]
+    ReferenceReused,
     #[error("{0}")]
     Signature(#[from] SignatureRefused),
     /// A signed message that is good once came a second time.
@@ -77,7 +92,33 @@ pub enum Refusal {
 #[error("{0}")]
 pub struct Broken(pub String);
 
+impl From<garde::Report> for Refusal {
+    fn from(report: garde::Report) -> Refusal {
+        let bad = report.iter().map(|(path, error)| {
+            let (path, message) = (path.to_string(), error.to_string());
+            BadField { message: format!("{path}: {message}"), path }
+        });
+        Refusal::Fields(bad.collect())
+    }
+}
+
+/// What is wrong with one member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadField {
+    /// Its name, with dots where it lies deeper.
+    pub path: String,
+    pub message: String,
+}
+
+fn first(fields: &[BadField]) -> &str {
+    fields.first().map_or("the input does not fit", |field| &field.message)
+}
+
 impl Refusal {
+    pub fn field(path: impl Into<String>, message: impl Into<String>) -> Refusal {
+        Refusal::Fields(vec![BadField { path: path.into(), message: message.into() }])
+    }
+
     pub fn invalid(why: impl Into<String>) -> Refusal {
         Refusal::Invalid(why.into())
     }

@@ -53,6 +53,18 @@ id!(
     /// A file on its way in. The job whose scene it becomes takes over its number.
     UploadId
 );
+id!(
+    /// A person with an account, on creator, pipeline and studio.
+    UserId
+);
+id!(
+    /// One movement of credits.
+    EntryId
+);
+id!(
+    /// A login and all that follows from it by refreshing.
+    SessionId
+);
 
 /// The text is not a hyphenated uuid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,6 +1,7 @@
 //! The rules of Framefair as pure functions over values. No I/O, no clock, no chance: time and
 //! entropy come in as arguments, and what to do about an answer is the caller's business.
 
+pub mod credits;
 pub mod frames;
 pub mod id;
 pub mod job;

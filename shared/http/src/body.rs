@@ -13,6 +13,7 @@ use axum::http::request::Parts;
 use bytes::Bytes;
 use framefair_app::Refusal;
 use futures::{Stream, StreamExt};
+use garde::Validate;
 use serde::de::DeserializeOwned;
 
 use crate::{BODY_WITHIN, FORM_BYTES_MAX, Face, JSON_BYTES_MAX, Refused};
@@ -29,6 +30,40 @@ impl<F: Face, T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<F
         let bytes = bytes.ok_or_else(|| Refusal::invalid("the body is longer than 1 MiB"))?;
         Ok(JsonBody(strict_json(&bytes)?, PhantomData))
     }
+}
+
+/// A JSON body whose members are held to their rules: what is wrong is said member by member.
+#[derive(Debug)]
+pub struct Checked<F, T>(pub T, pub PhantomData<F>);
+
+impl<F, T, S> FromRequest<S> for Checked<F, T>
+where
+    F: Face,
+    T: DeserializeOwned + Validate<Context = ()>,
+    S: Send + Sync,
+{
+    type Rejection = Refused<F>;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Refused<F>> {
+        let bytes = whole(request.into_body(), JSON_BYTES_MAX).await?;
+        let bytes = bytes.ok_or_else(|| Refusal::field("", "The body is longer than 1 MiB"))?;
+        Ok(Checked(checked(&bytes)?, PhantomData))
+    }
+}
+
+fn checked<T: DeserializeOwned + Validate<Context = ()>>(bytes: &[u8]) -> Result<T, Refusal> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let read: T = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let path = error.path().to_string();
+        let cause = error.into_inner();
+        match cause.is_data() {
+            true => Refusal::field(path.trim_matches('.'), cause.to_string()),
+            false => Refusal::field("", format!("The body is not JSON: {cause}")),
+        }
+    })?;
+    json.end().map_err(|_| Refusal::field("", "Something follows the JSON of the body"))?;
+    read.validate()?;
+    Ok(read)
 }
 
 /// Reads JSON and says what is wrong with it in one sentence.

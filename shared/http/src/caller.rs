@@ -7,12 +7,13 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderName};
+use framefair_app::account::{self, Person};
 use framefair_app::uploads::{Pass, Proof};
 use framefair_app::{Ctx, IdempotencyKey, Refusal};
 use framefair_domain::time::Timestamp;
 use lambda_http::request::RequestContext;
 
-use crate::{Api, Face, Refused};
+use crate::{Api, Bearer, Face, Refused};
 
 /// Carries the ingest's proof; taken off whatever comes from outside.
 pub const PROOF: HeaderName = HeaderName::from_static("x-framefair-ingest");
@@ -65,6 +66,20 @@ impl FromRequestParts<Api> for Caller {
 
 fn proof(ctx: &Ctx, text: &str, now: Timestamp) -> Option<Proof> {
     ctx.upload_secret().ok()?.read(text, now)
+}
+
+/// The person whose access token the request bears.
+#[derive(Debug)]
+pub struct User<F>(pub Person, pub std::marker::PhantomData<F>);
+
+impl<F: Face> FromRequestParts<Api> for User<F> {
+    type Rejection = Refused<F>;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<User<F>, Refused<F>> {
+        let Ok(Bearer(token)) = Bearer::from_request_parts(parts, api).await;
+        let person = account::authenticate(&api.ctx, &api.call(), token.as_deref()).await?;
+        Ok(User(person, std::marker::PhantomData))
+    }
 }
 
 /// How the caller names its request, if it does.

@@ -49,6 +49,10 @@ impl<F: Face> IntoResponse for Refused<F> {
                     response.headers_mut().insert(INCIDENT, value);
                 }
             }
+            Refusal::Unauthenticated(_) => {
+                let bearer = HeaderValue::from_static("Bearer");
+                response.headers_mut().insert(header::WWW_AUTHENTICATE, bearer);
+            }
             Refusal::Busy => {
                 response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }

@@ -1,10 +1,13 @@
 //! A face as a Lambda: `_HANDLER` names the one operation that this function serves.
 
+use std::sync::Arc;
+
 use axum::Router;
 use framefair_app::Ctx;
 use tracing_subscriber::EnvFilter;
 
-use crate::{Api, Front, frame};
+use crate::rate::{Counters, Rates, limited, wanted};
+use crate::{Api, Face, Front, frame};
 
 /// Structured logs, one JSON object a line, at `RUST_LOG` or `info`.
 pub fn log_json() {
@@ -19,14 +22,37 @@ pub fn operation(face: &str) -> Option<String> {
     handler.strip_prefix(face)?.strip_prefix('-').map(str::to_owned)
 }
 
-/// Connects to everything the environment names and serves `router` until Lambda stops us.
-pub async fn serve(router: impl FnOnce(Api) -> Router) -> Result<(), lambda_http::Error> {
+/// A face, whole and by its operations.
+pub struct Served {
+    pub name: &'static str,
+    pub whole: fn(Api) -> Router,
+    pub operation: fn(Api, &str) -> Option<Router>,
+    pub rates: Rates,
+}
+
+/// Serves the operation that `_HANDLER` names, or the whole face without one, until Lambda stops us.
+/// `prepare` is what an operation does while its function starts.
+pub async fn run<F: Face>(
+    served: Served,
+    prepare: impl AsyncFn(&Ctx, &str),
+) -> Result<(), lambda_http::Error> {
     let api = connect().await?;
-    serve_router(router(api)).await
+    let Some(name) = operation(served.name) else {
+        return serve_router((served.whole)(api)).await;
+    };
+    let router = (served.operation)(api.clone(), &name).ok_or_else(|| {
+        format!("the face `{}` has no operation `{name}`; see _HANDLER", served.name)
+    })?;
+    prepare(&api.ctx, &name).await;
+    if !wanted()? {
+        return serve_router(router).await;
+    }
+    let counters = Arc::new(Counters::shared(api.ctx));
+    serve_router(limited::<F>(router, &counters, served.rates)).await
 }
 
 /// Connects to everything the environment names.
-pub async fn connect() -> Result<Api, lambda_http::Error> {
+async fn connect() -> Result<Api, lambda_http::Error> {
     log_json();
     let ctx = Ctx::from_env().await.map_err(|error| lambda_http::Error::from(error.to_string()))?;
     Ok(Api::new(ctx))

@@ -11,6 +11,8 @@ use uuid::Uuid;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
+
 /// Puts a router into its frame.
 pub fn frame(router: Router) -> Router {
     let set = |name: HeaderName, value: &'static str| {
@@ -20,7 +22,8 @@ pub fn frame(router: Router) -> Router {
         .layer(CatchPanicLayer::new())
         .layer(set(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(set(header::X_FRAME_OPTIONS, "DENY"))
-        .layer(set(header::REFERRER_POLICY, "no-referrer"))
+        .layer(set(header::REFERRER_POLICY, "strict-origin-when-cross-origin"))
+        .layer(set(PERMISSIONS_POLICY, "camera=(), microphone=(), geolocation=()"))
         .layer(set(header::CACHE_CONTROL, "no-store"))
         .layer(from_fn(name_and_log))
 }

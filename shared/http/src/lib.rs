@@ -8,16 +8,19 @@ mod form;
 mod front;
 pub mod lambda;
 mod layers;
+mod origins;
 pub mod rate;
+pub mod surface;
 
 use framefair_app::{Call, Ctx};
 
-pub use body::{Bearer, FormParts, JsonBody, PathId, QueryOf, drain, strict_json};
-pub use caller::{Caller, Named, PROOF, address};
+pub use body::{Bearer, Checked, FormParts, JsonBody, PathId, QueryOf, drain, strict_json};
+pub use caller::{Caller, Named, PROOF, User, address};
 pub use face::{Face, Refused};
 pub use form::{Form, FormFile, TEXT_BYTES_MAX, TEXTS_MAX, read_form};
 pub use front::{Front, WeakSecret};
 pub use layers::frame;
+pub use origins::Origins;
 
 /// The state of every router.
 #[derive(Clone)]
@@ -34,6 +37,11 @@ impl Api {
     pub fn call(&self) -> Call {
         Call::live()
     }
+}
+
+/// What this deployment is called: `production`, `staging`, or `local`.
+pub fn environment() -> String {
+    std::env::var("ENVIRONMENT").unwrap_or_else(|_| "local".into())
 }
 
 /// JSON bodies are at most this long.

@@ -1,6 +1,6 @@
 //! How things are spelled in the table, its indexes and the bucket. No other file spells a key.
 
-use framefair_domain::id::{JobId, ProviderId, UploadId};
+use framefair_domain::id::{JobId, ProviderId, SessionId, UploadId, UserId};
 use framefair_domain::settlement::SettlementId;
 use framefair_domain::time::Timestamp;
 use framefair_domain::wallet::{TxSignature, Wallet};
@@ -133,6 +133,47 @@ pub fn quota(account: &str) -> Key {
 /// What a route answered to an idempotency key of an account.
 pub fn idempotency(route: &str, account: &str, name: &str) -> Key {
     key(format!("IDEM#{route}#{account}#{name}"), CLAIM)
+}
+
+fn user_partition(user: UserId) -> String {
+    format!("USER#{user}")
+}
+
+pub fn user(user: UserId) -> Key {
+    key(user_partition(user), "PROFILE")
+}
+
+/// One account per e-mail, whatever its case.
+pub fn email_claim(email: &str) -> Key {
+    key(format!("EMAIL#{}", email.to_lowercase()), CLAIM)
+}
+
+pub fn session(user: UserId, session: SessionId) -> Key {
+    key(user_partition(user), format!("SESSION#{session}"))
+}
+
+pub fn balance(user: UserId) -> Key {
+    key(user_partition(user), "BALANCE")
+}
+
+/// The partition and the sort key of entry `seq` of an account.
+pub fn entry(user: UserId, seq: u64) -> Key {
+    key(user_partition(user), format!("ENTRY#{seq:012}"))
+}
+
+/// What an account used in a month, such as `2026-11`.
+pub fn usage(user: UserId, month: &str) -> Key {
+    key(user_partition(user), format!("USAGE#{month}"))
+}
+
+/// One movement of credits per account, kind and reference. It never expires.
+pub fn once(user: UserId, kind: &str, reference: &str) -> Key {
+    key(format!("ONCE#{user}#{kind}#{reference}"), CLAIM)
+}
+
+/// Where entries get their numbers.
+pub fn entry_numbers() -> Key {
+    key("SEQUENCE#entries".into(), "SEQUENCE")
 }
 
 /// A fixed window of a rate limit.

@@ -193,7 +193,8 @@ async fn a_chain_that_is_gone_is_a_500_that_consumed_nothing() {
     });
     let config = Config { rpc_url, second_rpc_url: None, genesis_hash: None, timeout_ms: 5_000 };
     let chain = Chain::connect(config, Seam::default()).await.expect("the chain through the wire");
-    let ctx = Ctx { chain, ..hub.machine.ctx.clone() };
+    let Ctx { store, platform, .. } = hub.machine.ctx.clone();
+    let ctx = Ctx::new(store, chain, platform);
     carrying.abort();
     drop(carrying.await);
     let (router, _) = framefair_market::face(Api::new(ctx));
@@ -223,7 +224,8 @@ async fn a_socket_is_not_called_unauthorized_for_a_table_that_is_gone() {
     drop(gone);
     let config = framefair_store::Config::local(&url, "key", "secret");
     let store = Store::open(config, framefair_store::Seam::off()).expect("a client");
-    let ctx = Ctx { store, ..hub.machine.ctx.clone() };
+    let Ctx { chain, platform, .. } = hub.machine.ctx.clone();
+    let ctx = Ctx::new(store, chain, platform);
     let outbound = Outbound::new(Reach::default()).expect("a client");
     let relay = Relay::new(ctx, outbound, 0, CancellationToken::new());
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");

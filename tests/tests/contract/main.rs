@@ -1,6 +1,8 @@
-//! The market's contract against a live hub over real HTTP: every documented answer of every operation
-//! is brought about, and each body is held against the schema that tests/contracts/market.yaml has.
+//! The contracts against a live hub over real HTTP: every documented answer of every operation is brought
+//! about, and each body is held against the schema that tests/contracts has. The market's is here, the
+//! creator's in a folder of its own.
 
+mod creator;
 mod endpoints;
 mod hostile;
 mod idempotency;

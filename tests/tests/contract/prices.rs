@@ -11,7 +11,7 @@ async fn the_price_vectors_of_the_contract_are_quoted_to_the_lamport() {
     let hub = Hub::start().await;
     let seller = Seller::new(1).register(&hub, &[]).await;
     seller.set(&hub, "online").await.is(200);
-    let contract = contract();
+    let contract = contract("market");
     let vectors = contract["x-price"]["vectors"].as_array().expect("vectors");
     assert_eq!(vectors.len(), 3);
     for vector in vectors {

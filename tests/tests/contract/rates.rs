@@ -7,7 +7,7 @@ use crate::stage::{Answer, Hub};
 
 /// Both windows of a minute that a test may fall into cannot hold more than this many answers.
 fn limit_of(id: &str) -> u64 {
-    let contract = contract();
+    let contract = contract("market");
     let limits = &contract["x-rate-limits"];
     let all = operations(&contract);
     let (_, method, path, _) = all.iter().find(|(known, ..)| known == id).expect("an operation");
@@ -54,7 +54,7 @@ async fn exhausts(hub: &Hub, id: &str, method: &str, path: &str) -> Answer {
 async fn every_limited_route_refuses_the_call_after_its_last() {
     let hub = Hub::with(true).await;
     let nobody = "0195a2c4-7d3e-7a10-9c1b-2f4be3a1c001";
-    let contract = contract();
+    let contract = contract("market");
     let mut limited = 0;
     for (id, method, path, operation) in operations(&contract) {
         if operation["responses"]["429"].is_null() {

@@ -68,6 +68,11 @@ impl Hub {
         Hub::with(false).await
     }
 
+    /// Held against another contract than the market's.
+    pub(crate) async fn of(face: &str, rate_limits: bool) -> Hub {
+        Hub { contract: contract(face), ..Hub::with(rate_limits).await }
+    }
+
     pub(crate) async fn with(rate_limits: bool) -> Hub {
         Hub::open(rate_limits, Providers::default()).await
     }
@@ -91,7 +96,7 @@ impl Hub {
         let machine = machine.await.expect("the machine starts");
         let http = Client::builder().redirect(redirect::Policy::none()).timeout(PATIENCE);
         let http = http.build().expect("a client");
-        Hub { machine, http, contract: contract(), seen: Mutex::default(), folder }
+        Hub { machine, http, contract: contract("market"), seen: Mutex::default(), folder }
     }
 
     pub(crate) async fn stop(self) {

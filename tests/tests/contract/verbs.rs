@@ -9,7 +9,7 @@ use crate::walk::NOBODY;
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_verbs_and_unknown_paths_are_answered_in_the_envelope() {
     let hub = Hub::start().await;
-    for (_, method, path, _) in operations(&contract()) {
+    for (_, method, path, _) in operations(&contract("market")) {
         let wrong = if method == "GET" { "PUT" } else { "GET" };
         for prefix in ["", "/hub"] {
             if method != "GET" && path == "/render/pay" {

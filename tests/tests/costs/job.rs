@@ -80,7 +80,7 @@ impl Market {
             wallet::airdrop(&rpc, &paid, Lamports(SOL)).await.unwrap();
         }
         let platform = Platform::new(signers.escrow.wallet());
-        let ctx = Ctx { store, chain: rpc, platform, known: Default::default() };
+        let ctx = Ctx::new(store, rpc, platform);
         let node = SigningKey::from_bytes(&[4; 32]);
         Market {
             ctx,

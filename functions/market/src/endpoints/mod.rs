@@ -17,12 +17,11 @@ mod upload_complete;
 mod upload_create;
 mod upload_parts;
 
+use framefair_http::surface::Operations;
 use utoipa_axum::routes;
 
-use crate::Route;
-
 /// Every operation of the face by its operationId.
-pub(crate) fn all() -> Vec<(&'static str, Route)> {
+pub(crate) fn all() -> Operations {
     vec![
         ("stats", || routes!(stats::stats)),
         ("providersList", || routes!(providers_list::providers_list)),

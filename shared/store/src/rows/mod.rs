@@ -1,6 +1,8 @@
 //! The items of the table as values. Says what is stored, not what it means.
 
+mod account;
 mod compact;
+mod credit;
 mod job;
 mod money;
 mod node;
@@ -9,6 +11,8 @@ mod rate;
 mod statistics;
 mod upload;
 
+pub use account::{Pair, Role, SessionRow, UserRow};
+pub use credit::{BalanceRow, Direction, EntryRow, OnceRow, SequenceRow, Source, UsageRow};
 pub use job::{
     Delivered, JobRow, Lease, OutputFormat, Payment, ProgressRow, SceneRow, Settings, Task,
 };

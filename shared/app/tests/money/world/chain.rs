@@ -25,7 +25,7 @@ impl World {
     pub(crate) async fn through(&self, view: Value) -> Ctx {
         let url = self.rpc("localnetView", json!([view])).await;
         let chain = connect(url.as_str().unwrap(), &self.chain_seam).await;
-        Ctx { chain, ..self.ctx.clone() }
+        Ctx::new(self.ctx.store.clone(), chain, self.ctx.platform.clone())
     }
 
     pub(crate) async fn rpc(&self, method: &str, params: Value) -> Value {

@@ -112,7 +112,7 @@ impl World {
         let signers = Signers { escrow: signer(escrow), gas: signer(gas) };
         let platform = Platform::new(signers.escrow.wallet());
         let mut world = World {
-            ctx: Ctx { store, chain, platform, known: Default::default() },
+            ctx: Ctx::new(store, chain, platform),
             chain_seam,
             escrow: Party::new(201),
             signers,
@@ -140,7 +140,7 @@ impl World {
 
     /// The same world through a store of its own, whose faults are its own.
     pub(crate) fn beside(&self) -> Ctx {
-        Ctx { store: open(&self.cloud), ..self.ctx.clone() }
+        Ctx::new(open(&self.cloud), self.ctx.chain.clone(), self.ctx.platform.clone())
     }
 
     pub(crate) fn now(&self) -> Timestamp {

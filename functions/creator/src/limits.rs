@@ -1,0 +1,21 @@
+//! How often one address may use the creator's routes, as its contract says.
+
+use axum::http::Method;
+use framefair_http::rate::Rate;
+
+/// What routes without a documented limit have.
+const CEILING_PER_MINUTE: u32 = 600;
+
+/// What is allowed on a route.
+pub fn rate(method: &Method, template: &str) -> Option<Rate> {
+    // HEAD runs the same handler, so it is no way around the limit.
+    let method = if method == Method::HEAD { &Method::GET } else { method };
+    let route = format!("{method} {template}");
+    let per_minute = match route.as_str() {
+        "POST /api/v1/auth/login" => 5,
+        "POST /api/v1/auth/refresh" => 3,
+        "POST /api/v1/auth/register" => 10,
+        _ => CEILING_PER_MINUTE,
+    };
+    Some(Rate { route, per_minute, exact: per_minute != CEILING_PER_MINUTE })
+}

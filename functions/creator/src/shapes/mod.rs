@@ -1,0 +1,9 @@
+//! The JSON of the contract, in and out.
+
+mod account;
+mod credit;
+mod time;
+
+pub(crate) use account::{Account, Tokens};
+pub(crate) use credit::{CreditEntry, CreditItem, Number};
+pub(crate) use time::Time;

@@ -1,0 +1,114 @@
+//! Credits of an account: the balance, each movement of it, and what was used by day.
+
+use std::collections::BTreeMap;
+
+use framefair_domain::credits::Credits;
+use framefair_domain::id::{EntryId, UserId};
+use framefair_domain::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{Entity, Key, keys};
+
+/// `available + held` is what was posted. A hold moves between the two under a condition alone; whatever
+/// posts an entry raises `rev`, because the entry carries the balance after it and its place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BalanceRow {
+    pub user: UserId,
+    pub rev: u64,
+    pub available: Credits,
+    pub held: Credits,
+    /// Entries so far; the next one has this number plus one.
+    pub entries: u64,
+    pub updated: Timestamp,
+}
+
+impl Entity for BalanceRow {
+    fn key(&self) -> Key {
+        keys::balance(self.user)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Direction {
+    Credit,
+    Debit,
+}
+
+/// Why credits moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Source {
+    Stripe,
+    Usage,
+    Adjustment,
+    Refund,
+}
+
+/// One movement of credits. Never changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntryRow {
+    pub user: UserId,
+    /// 1 for the first entry of the account, without gaps.
+    pub seq: u64,
+    pub id: EntryId,
+    /// One of the platform's numbers, which have gaps.
+    pub number: i64,
+    /// Above zero.
+    pub amount: Credits,
+    pub direction: Direction,
+    pub source: Source,
+    pub reference: String,
+    pub balance_after: Credits,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    pub created: Timestamp,
+}
+
+impl Entity for EntryRow {
+    fn key(&self) -> Key {
+        keys::entry(self.user, self.seq)
+    }
+}
+
+/// That a reference of an account has moved credits: which entry, and how much.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OnceRow {
+    #[serde(skip)]
+    pub key: Option<Key>,
+    pub seq: u64,
+    pub amount: Credits,
+}
+
+impl Entity for OnceRow {
+    fn key(&self) -> Key {
+        self.key.clone().unwrap_or_else(|| Key { pk: "ONCE".into(), sk: "CLAIM".into() })
+    }
+}
+
+/// What an account used in one month, by day: `d01` to `d31`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageRow {
+    pub month: String,
+    #[serde(flatten)]
+    pub days: BTreeMap<String, Credits>,
+}
+
+impl Entity for UsageRow {
+    fn key(&self) -> Key {
+        // Rows of usage are only ever added to, by updates that name their key.
+        Key { pk: "USAGE".into(), sk: self.month.clone() }
+    }
+}
+
+/// The next number of the platform's sequence of entries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SequenceRow {
+    pub next: i64,
+}
+
+impl Entity for SequenceRow {
+    fn key(&self) -> Key {
+        keys::entry_numbers()
+    }
+}

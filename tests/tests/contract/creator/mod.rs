@@ -1,0 +1,8 @@
+//! The creator's contract against a live hub.
+
+mod accounts;
+mod credits;
+mod forgeries;
+mod people;
+mod sessions;
+mod system;
