@@ -36,7 +36,7 @@ def run(place: Place, cloud: Cloud, market: Market, zips: Path) -> None:
         market.start_chain()
         cloud.start()
         place.alarm = cloud.refuse_denials
-        for name, sol in (("gas", GAS_SOL), ("client", PURSE_SOL), ("other", PURSE_SOL)):
+        for name, sol in (("gas", GAS_SOL), ("anchor", PURSE_SOL), ("client", PURSE_SOL), ("other", PURSE_SOL)):
             market.wallet(name)
             market.airdrop(name, sol)
         for name in ("escrow", "node"):
@@ -53,6 +53,8 @@ def run(place: Place, cloud: Cloud, market: Market, zips: Path) -> None:
                 "ProviderEndpointAllow": ENDPOINTS,
                 "TokenKeys": market.wallet("tokens"),
                 "TokenSecret": cloud.keep_secret("framefair-token", place.path("tokens.json").read_text()),
+                "AnchorWallet": market.wallet("anchor"),
+                "AnchorSecret": cloud.keep_secret("framefair-anchor", place.path("anchor.json").read_text()),
                 "FrontSecret": market.front_secret,
                 "UploadSecret": market.upload_secret,
                 "RelayImage": "registry.example.org/relay:1",

@@ -35,6 +35,13 @@ def people(place: Place, cloud: Cloud, market: Market) -> None:
     used = ask("GET", "/credits/usage", 200, token=token)
     if (balance, history["count"]) != ("89.5000", 2) or sum(day["credits"] for day in used) != 10.5:
         raise Failed(f"the account has {balance}, {history} and {used}")
+    entry = first["entry_id"]
+    place.until("the entry is anchored", lambda: anchored(market, entry, token))
+    verdict = ask("GET", f"/ledger/{entry}/verify", 200, token=token)
+    proof = ask("GET", f"/ledger/{first['id']}/proof", 200, token=token)
+    anchors = ask("GET", "/ledger/anchors", 200, token=token)
+    if not verdict["verified"] or verdict["merkle_root"] != proof["merkle_root"] or anchors["count"] < 1:
+        raise Failed(f"the ledger says {verdict}, {proof} and {anchors}")
     fresh = ask("POST", "/auth/refresh", 200, {"refresh_token": pair["refresh_token"]})
     ask("POST", "/auth/logout", 200, token=fresh["access_token"])
     ask("GET", "/credits/balance", 401, token=token)
@@ -43,3 +50,8 @@ def people(place: Place, cloud: Cloud, market: Market) -> None:
         raise Failed(f"the deployment says of itself {ready}")
     if market.ask("GET", "/version")[1]["environment"] != "staging":
         raise Failed("the deployment does not know what it is called")
+
+
+def anchored(market: Market, entry: int, token: str) -> bool | None:
+    status, _ = market.ask("GET", f"{API}/ledger/{entry}/proof", head={"Authorization": f"Bearer {token}"})
+    return True if status == 200 else None

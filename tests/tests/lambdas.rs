@@ -23,6 +23,7 @@ use tree::{FACES, events};
 /// Names of the secrets.
 const KEYS: &str = "framefair-keys";
 const TOKEN: &str = "framefair-token";
+const ANCHOR: &str = "framefair-anchor";
 
 /// Body of an event or of an answer as bytes, decoded where it came encoded.
 fn body(event: &Value) -> Vec<u8> {
@@ -77,8 +78,10 @@ async fn ground() -> Ground {
     };
     let ((escrow, escrow_key), (_, gas_key)) = (key("escrow.json"), key("gas.json"));
     let (tokens, token_key) = key("tokens.json");
+    let (anchor, anchor_key) = key("anchor.json");
     let keys = format!(r#"{{"escrow": {escrow_key}, "gas": {gas_key}}}"#);
-    let secrets = secrets(BTreeMap::from([(KEYS, keys), (TOKEN, token_key)])).await;
+    let secrets =
+        secrets(BTreeMap::from([(KEYS, keys), (TOKEN, token_key), (ANCHOR, anchor_key)])).await;
     let given = Given {
         values: BTreeMap::from([
             ("ENVIRONMENT", "staging".into()),
@@ -91,6 +94,8 @@ async fn ground() -> Ground {
             ("ESCROW_WALLET", escrow.to_string()),
             ("KEYS_SECRET", KEYS.into()),
             ("TOKEN_SECRET", TOKEN.into()),
+            ("ANCHOR_SECRET", ANCHOR.into()),
+            ("ANCHOR_WALLET", anchor.to_string()),
             ("TOKEN_KEYS", tokens.to_string()),
             ("SETTLEMENT", "escrow".into()),
             ("PROVIDER_ENDPOINT_ALLOW", String::new()),
@@ -220,6 +225,9 @@ const EMPTY: &[Case] = &[
     case("creator-creditHistory", 401, UNKNOWN),
     case("creator-creditDeduct", 401, UNKNOWN),
     case("creator-creditUsage", 401, UNKNOWN),
+    case("creator-ledgerProof", 401, UNKNOWN),
+    case("creator-ledgerVerify", 401, UNKNOWN),
+    case("creator-ledgerAnchors", 401, UNKNOWN),
     case("market-stats", 200, &[("/success", "true"), ("/data/totalProviders", "0")]),
     case("market-providersList", 200, &[("/data/total", "0")]),
     case("market-providerGet", 404, MISSING),
@@ -306,12 +314,13 @@ async fn each_worker_takes_its_event_and_lets_go_of_what_is_not_there() {
         let answer = answer.unwrap_or_else(|error| panic!("{handler} failed: {error}"));
         match handler.as_str() {
             "workers-sweeper" => assert_eq!(answer["jobs"], 0, "{answer}"),
+            "workers-anchoring" => assert_eq!(answer["open"], 0, "{answer}"),
             "workers-watcher" => assert_eq!(answer["booked"], 0, "{answer}"),
             _ => assert_eq!(answer["batchItemFailures"], serde_json::json!([]), "{handler}"),
         }
         driven += 1;
     }
-    assert_eq!(driven, 5);
+    assert_eq!(driven, 6);
     ground.stop().await;
 }
 

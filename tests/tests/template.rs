@@ -17,6 +17,7 @@ const WORKERS: &[&str] = &[
     "workers-payouts",
     "workers-sweeper",
     "workers-watcher",
+    "workers-anchoring",
 ];
 
 /// Queues that the relays drain, which are no functions.
@@ -175,6 +176,7 @@ fn keys_are_read_where_they_sign_and_only_verify_writes_results() {
         functions().into_iter().filter(|it| it.may(action, resource)).map(|it| it.handler).collect()
     };
     assert_eq!(who("secretsmanager:GetSecretValue", "KeysSecret"), ["workers-payouts"]);
+    assert_eq!(who("secretsmanager:GetSecretValue", "AnchorSecret"), ["workers-anchoring"]);
     let makers = ["creator-login", "creator-refresh", "creator-register"];
     let mut signing = who("secretsmanager:GetSecretValue", "TokenSecret");
     signing.sort();

@@ -32,7 +32,7 @@ impl Face for Creator {
 /// One fault as a machine reads it. The value itself is never repeated: it may be a password.
 fn error_of(field: &BadField) -> Value {
     let deeper = field.path.split('.').filter(|step| !step.is_empty()).map(Value::from);
-    let loc: Vec<Value> = std::iter::once("body".into()).chain(deeper).collect();
+    let loc: Vec<Value> = std::iter::once(field.within.into()).chain(deeper).collect();
     json!({ "type": "value_error", "loc": loc, "msg": field.message })
 }
 
@@ -42,7 +42,7 @@ fn status(refusal: &Refusal) -> StatusCode {
         Refusal::Invalid(_) | Refusal::Fields(_) | Refusal::Scene(_) => S::UNPROCESSABLE_ENTITY,
         Refusal::Unauthenticated(_) => S::UNAUTHORIZED,
         Refusal::InsufficientCredits { .. } => S::PAYMENT_REQUIRED,
-        Refusal::NotFound => S::NOT_FOUND,
+        Refusal::NotFound | Refusal::Missing(_) => S::NOT_FOUND,
         Refusal::EmailTaken | Refusal::ReferenceReused | Refusal::KeyReused => S::CONFLICT,
         Refusal::TooLarge => S::PAYLOAD_TOO_LARGE,
         Refusal::TooOften => S::TOO_MANY_REQUESTS,

@@ -42,7 +42,7 @@ fn words(refusal: &Refusal) -> (StatusCode, Option<&'static str>) {
         Refusal::TooLarge => (S::PAYLOAD_TOO_LARGE, None),
         Refusal::QuotaFull => (S::BAD_REQUEST, Some("quota_full")),
         Refusal::KeyReused => (S::BAD_REQUEST, Some("idempotency_key_reused")),
-        Refusal::NotFound => (S::NOT_FOUND, None),
+        Refusal::NotFound | Refusal::Missing(_) => (S::NOT_FOUND, None),
         Refusal::Signature(_) => (S::UNAUTHORIZED, None),
         Refusal::Replayed => (S::UNAUTHORIZED, Some("replayed")),
         Refusal::NoProvider(_) => (S::SERVICE_UNAVAILABLE, None),

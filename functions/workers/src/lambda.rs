@@ -1,17 +1,21 @@
 //! The workers as Lambdas: SQS batches with partial failures, and schedules.
 
 use std::fmt::Debug;
+use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
-use framefair_app::settlement::Signers;
+use framefair_app::settlement::{Signer, Signers};
 use framefair_app::sweep::Reach;
-use framefair_app::{Ctx, Queue, Refusal};
+use framefair_app::{Ctx, Queue, Refusal, ledger};
 use lambda_runtime::{Error, LambdaEvent};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{Outcome, dispatch, payouts, sweep, verify, watch};
+use crate::{Outcome, anchor, dispatch, payouts, sweep, verify, watch};
+
+/// An anchor is final within some seconds; one that is not yet is looked at a minute later.
+const ANCHORING: Duration = Duration::from_secs(30);
 
 /// What `_HANDLER` can name here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +25,7 @@ pub enum Worker {
     Payouts,
     Sweeper,
     Watcher,
+    Anchoring,
 }
 
 impl Worker {
@@ -31,6 +36,7 @@ impl Worker {
             "payouts" => Worker::Payouts,
             "sweeper" => Worker::Sweeper,
             "watcher" => Worker::Watcher,
+            "anchoring" => Worker::Anchoring,
             _ => return None,
         })
     }
@@ -41,17 +47,22 @@ pub struct Function {
     ctx: Ctx,
     worker: Worker,
     signers: Option<Signers>,
+    anchor: Option<Signer>,
 }
 
 impl Function {
-    /// The payouts worker alone reads keys.
+    /// The payouts worker alone reads the keys of escrow and gas, and the anchoring one its own.
     pub async fn from_env(worker: Worker) -> Result<Function, Error> {
         let ctx = Ctx::from_env().await?;
         let signers = match worker {
             Worker::Payouts => Some(Signers::from_env(&ctx).await?),
             _ => None,
         };
-        Ok(Function { ctx, worker, signers })
+        let anchor = match worker {
+            Worker::Anchoring => Some(ledger::signer_from_env(&ctx).await?),
+            _ => None,
+        };
+        Ok(Function { ctx, worker, signers, anchor })
     }
 
     /// Answers which messages must come again.
@@ -64,6 +75,11 @@ impl Function {
             Worker::Watcher => {
                 let booked = watch(&self.ctx).await?;
                 Ok(serde_json::json!({ "booked": booked }))
+            }
+            Worker::Anchoring => {
+                let signer = self.anchor.as_ref().ok_or("the anchoring worker has its key")?;
+                let open = anchor(&self.ctx, signer, ANCHORING).await?;
+                Ok(serde_json::json!({ "open": open }))
             }
             Worker::Dispatch | Worker::Verify | Worker::Payouts => {
                 let batch: SqsEvent = serde_json::from_value(event.payload)?;

@@ -4,10 +4,12 @@
 pub mod lambda;
 mod verify;
 
+use std::time::Duration;
+
 use framefair_app::delivery::{self, Dispatched};
-use framefair_app::settlement::{Advanced, Signers, advance};
+use framefair_app::settlement::{Advanced, Signer, Signers, advance};
 use framefair_app::sweep::{self, Reach};
-use framefair_app::{Call, Ctx, Hint, Refusal, Settle, watch};
+use framefair_app::{Call, Ctx, Hint, Refusal, Settle, ledger, watch};
 
 pub use verify::verify;
 
@@ -49,6 +51,22 @@ pub async fn sweep(ctx: &Ctx, reach: Reach) -> Result<usize, Refusal> {
 /// Books what came into escrow.
 pub async fn watch(ctx: &Ctx) -> Result<usize, Refusal> {
     watch::watch(ctx, &Call::live()).await
+}
+
+/// How often a batch of the ledger is looked after within one call.
+const LOOK_AFTER: Duration = Duration::from_secs(2);
+
+/// Seals what is due, and says it on the chain; for at most about `patience`.
+pub async fn anchor(ctx: &Ctx, signer: &Signer, patience: Duration) -> Result<u64, Refusal> {
+    ledger::seal(ctx, &mut Call::live()).await?;
+    let looks = patience.as_secs() / LOOK_AFTER.as_secs();
+    for _ in 0..looks {
+        if ledger::anchor(ctx, &Call::live(), signer).await? == 0 {
+            return Ok(0);
+        }
+        tokio::time::sleep(LOOK_AFTER).await;
+    }
+    ledger::anchor(ctx, &Call::live(), signer).await
 }
 
 /// Whole seconds, rounded up, at least one.

@@ -38,6 +38,8 @@ pub struct Options {
     pub rate_limits: bool,
     /// Whether clients pay their providers and not escrow.
     pub direct: bool,
+    /// How long an entry of the ledger may wait to be anchored.
+    pub anchor_after_ms: u32,
     /// How long a node whose socket is lost may take to come back.
     pub reconnect_grace_ms: u32,
     pub providers: Providers,
@@ -69,7 +71,7 @@ impl Default for Providers {
 
 /// What escrow owns from the start, so that its account exists whatever else it holds.
 const FLOAT: Lamports = Lamports(LAMPORTS_PER_SOL);
-/// Pays the network fees of payouts.
+/// Pays network fees: of payouts, and of anchors.
 const GAS: Lamports = Lamports(10 * LAMPORTS_PER_SOL);
 /// The one relay of one machine.
 const RELAY_SLOT: u8 = 0;
@@ -155,6 +157,9 @@ impl Machine {
         let (cloud, chain) = start_services(&folder, &key, options.ports, options.slot_ms).await?;
         let mut ctx = connect(&cloud.endpoint_url(), &chain.rpc_url(), &key, escrow).await?;
         ctx.platform.upload_secret = Some(folder.upload_secret()?);
+        let authority = folder.signer("anchor")?;
+        ctx.platform.anchor = Some(authority.wallet());
+        ctx.platform.anchor_after_ms = options.anchor_after_ms.into();
         ctx.platform.tokens = Some(folder.token_keys()?);
         ctx.platform.rate_limits = options.rate_limits;
         ctx.platform.direct = options.direct;
@@ -163,7 +168,7 @@ impl Machine {
         ctx.platform.probe_every_ms = options.providers.probe_every_ms.into();
         ctx.platform.silence_max_ms = options.providers.silence_max_ms.into();
         setup::ensure(&ctx.store, 1).await.context("the table could not be made")?;
-        fund(&ctx, &signers).await?;
+        fund(&ctx, &signers, &authority.wallet()).await?;
 
         let ports =
             Ports { hub: hub.port(), rpc: chain.rpc_addr().port(), aws: cloud.addr().port() };
@@ -176,7 +181,7 @@ impl Machine {
         learn_online(&ctx).await?;
         let router = hub_router(&ctx, &relay, options.rate_limits);
         tasks.spawn(relay.run());
-        work::spawn(&mut tasks, &ctx, signers, &closing);
+        work::spawn(&mut tasks, &ctx, signers, authority, &closing);
         let stop = closing.clone();
         tasks.spawn(async move {
             let serve =
@@ -220,16 +225,17 @@ fn hub_router(ctx: &Ctx, relay: &Arc<Relay>, rate_limits: bool) -> Router {
     frame(ingest::<Market>(ctx.clone(), all))
 }
 
-/// Gives escrow and the gas wallet what they need to start with, from the chain's faucet.
-async fn fund(ctx: &Ctx, signers: &Signers) -> Result<()> {
+/// Gives escrow and those who pay fees what they need to start with, from the chain's faucet.
+async fn fund(ctx: &Ctx, signers: &Signers, anchor: &Wallet) -> Result<()> {
     let escrow = signers.escrow.wallet();
     if ctx.chain.balance(&escrow, Commitment::Confirmed).await? < FLOAT {
         let signature = wallet::airdrop(&ctx.chain, &escrow, FLOAT).await?;
         watch::book_float(ctx, &Call::live(), &signature).await?;
     }
-    let gas = signers.gas.wallet();
-    if ctx.chain.balance(&gas, Commitment::Confirmed).await? < Lamports(LAMPORTS_PER_SOL) {
-        wallet::airdrop(&ctx.chain, &gas, GAS).await?;
+    for payer in [&signers.gas.wallet(), anchor] {
+        if ctx.chain.balance(payer, Commitment::Confirmed).await? < Lamports(LAMPORTS_PER_SOL) {
+            wallet::airdrop(&ctx.chain, payer, GAS).await?;
+        }
     }
     Ok(())
 }

@@ -146,6 +146,9 @@ struct Run {
     /// money back otherwise; or `direct`, the provider itself, without fee and without a way back.
     #[arg(long, env = "SETTLEMENT", default_value = "escrow", value_parser = ["escrow", "direct"])]
     settlement: String,
+    /// Milliseconds for which an entry of the ledger may wait before it is anchored on the chain.
+    #[arg(long, env = "FRAMEFAIR_ANCHOR_AFTER_MS", default_value_t = 300_000)]
+    anchor_after_ms: u32,
     /// For tests: count no requests.
     #[arg(long)]
     no_rate_limits: bool,
@@ -193,6 +196,7 @@ async fn serve(run: Run) -> Result<()> {
         slot_ms: run.slot_ms,
         rate_limits: !run.no_rate_limits,
         direct: run.settlement == "direct",
+        anchor_after_ms: run.anchor_after_ms,
         reconnect_grace_ms: run.reconnect_grace_ms,
         providers: Providers {
             allow_loopback: run.allow_loopback_providers,

@@ -5,11 +5,11 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use framefair_app::settlement::Signers;
+use framefair_app::settlement::{Signer, Signers};
 use framefair_app::sweep::Reach;
 use framefair_app::{Ctx, Refusal};
 use framefair_store::{Message, Queue};
-use framefair_workers::{Outcome, dispatch, payouts, sweep, verify, watch};
+use framefair_workers::{Outcome, anchor, dispatch, payouts, sweep, verify, watch};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
@@ -18,6 +18,8 @@ use tokio_util::sync::CancellationToken;
 /// One machine can afford to look often.
 const SWEEP_EVERY: Duration = Duration::from_secs(3);
 const WATCH_EVERY: Duration = Duration::from_secs(3);
+const ANCHOR_EVERY: Duration = Duration::from_secs(3);
+const ANCHOR_WITHIN: Duration = Duration::from_secs(30);
 /// A message that a worker took and never deleted comes back after this.
 const VISIBILITY_S: u32 = 60;
 /// One that a worker failed on comes back after this.
@@ -29,6 +31,7 @@ pub(crate) fn spawn(
     tasks: &mut JoinSet<()>,
     ctx: &Ctx,
     signers: Signers,
+    authority: Signer,
     closing: &CancellationToken,
 ) {
     let signers = Arc::new(signers);
@@ -54,6 +57,7 @@ pub(crate) fn spawn(
     }))));
     tasks.spawn(until_closing(Box::pin(sweep_for_ever(ctx.clone()))));
     tasks.spawn(until_closing(Box::pin(watch_for_ever(ctx.clone()))));
+    tasks.spawn(until_closing(Box::pin(anchor_for_ever(ctx.clone(), authority))));
 }
 
 /// After a start every open job is looked at once: its hints may have died with the last process.
@@ -74,6 +78,15 @@ async fn watch_for_ever(ctx: Ctx) {
             tracing::warn!(%refusal, "Escrow's history could not be read");
         }
         tokio::time::sleep(WATCH_EVERY).await;
+    }
+}
+
+async fn anchor_for_ever(ctx: Ctx, authority: Signer) {
+    loop {
+        if let Err(refusal) = anchor(&ctx, &authority, ANCHOR_WITHIN).await {
+            tracing::warn!(%refusal, "The ledger could not be anchored");
+        }
+        tokio::time::sleep(ANCHOR_EVERY).await;
     }
 }
 

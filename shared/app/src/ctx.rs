@@ -11,7 +11,7 @@ use framefair_store::{Queue, Store};
 use serde::{Deserialize, Serialize};
 
 use crate::account::{BadTokenKey, TokenKeys};
-use crate::credits::Numbers;
+use crate::credits::{Numbers, Turns};
 use crate::provider::Known;
 use crate::uploads::UploadSecret;
 use crate::{Broken, Refusal};
@@ -26,6 +26,8 @@ pub struct Ctx {
     pub(crate) known: Known,
     /// Numbers of entries that this process has taken.
     pub(crate) numbers: Numbers,
+    /// Who moves which balance here.
+    pub(crate) turns: Turns,
 }
 
 /// How this deployment does business. All durations are settings.
@@ -66,6 +68,11 @@ pub struct Platform {
     pub frame_bytes_max: u64,
     /// Behind upload tokens and the ingest's proofs; functions that see neither have none.
     pub upload_secret: Option<UploadSecret>,
+    /// Who signs anchors; without it nothing on the chain is believed to be one.
+    pub anchor: Option<Wallet>,
+    /// Entries are sealed when so many wait, or when the oldest has waited for so long.
+    pub anchor_together: usize,
+    pub anchor_after_ms: i64,
     /// Whether accounts are held to how often they may ask.
     pub rate_limits: bool,
     /// Behind the tokens of people and nodes; functions that see neither have none.
@@ -92,6 +99,9 @@ impl Platform {
             scene_bytes_max: 2 << 30,
             frame_bytes_max: 512 << 20,
             upload_secret: None,
+            anchor: None,
+            anchor_together: 100,
+            anchor_after_ms: 5 * MINUTE_MS,
             rate_limits: true,
             tokens: None,
         }
@@ -160,8 +170,8 @@ impl Hint {
 pub enum NotReady {
     #[error("{0} is not set")]
     Missing(&'static str),
-    #[error("ESCROW_WALLET: {0}")]
-    Escrow(#[from] framefair_domain::wallet::NotAWallet),
+    #[error("{0}: {1}")]
+    Wallet(&'static str, framefair_domain::wallet::NotAWallet),
     #[error("PROVIDER_ENDPOINT_ALLOW: {0}")]
     Network(#[from] NotANetwork),
     #[error("SETTLEMENT: `escrow` or `direct`, not {0:?}")]
@@ -189,11 +199,17 @@ fn need(name: &'static str) -> Result<String, NotReady> {
     var(name).ok_or(NotReady::Missing(name))
 }
 
+const ANCHOR_WALLET: &str = "ANCHOR_WALLET";
+
+fn wallet(name: &'static str, text: &str) -> Result<Wallet, NotReady> {
+    text.parse().map_err(|bad| NotReady::Wallet(name, bad))
+}
+
 impl Platform {
     /// As the environment has it: `ESCROW_WALLET`, `SETTLEMENT`, `REQUIRE_NONCE`,
-    /// `PROVIDER_ENDPOINT_ALLOW`, `UPLOAD_SECRET`, `PING_EVERY_MS`.
+    /// `PROVIDER_ENDPOINT_ALLOW`, `UPLOAD_SECRET`, `ANCHOR_WALLET`, `PING_EVERY_MS`.
     fn from_env() -> Result<Platform, NotReady> {
-        let mut platform = Platform::new(need("ESCROW_WALLET")?.parse()?);
+        let mut platform = Platform::new(wallet("ESCROW_WALLET", &need("ESCROW_WALLET")?)?);
         platform.direct = match var("SETTLEMENT").as_deref() {
             None | Some("escrow") => false,
             Some("direct") => true,
@@ -204,6 +220,10 @@ impl Platform {
         platform.reach.networks = Reach::networks(&networks)?;
         let secret = var("UPLOAD_SECRET").map(|secret| UploadSecret::new(&secret));
         platform.upload_secret = secret.transpose()?;
+        platform.anchor = match var(ANCHOR_WALLET) {
+            Some(text) => Some(wallet(ANCHOR_WALLET, &text)?),
+            None => None,
+        };
         if let Some(every) = var("PING_EVERY_MS") {
             let every = every.parse().ok().filter(|every| *every > 0);
             platform.ping_every_ms = every.ok_or(NotReady::PingEvery)?;
@@ -228,7 +248,14 @@ async fn token_keys(store: &Store) -> Result<Option<TokenKeys>, NotReady> {
 impl Ctx {
     /// Of a process that knows nothing yet.
     pub fn new(store: Store, chain: Chain, platform: Platform) -> Ctx {
-        Ctx { store, chain, platform, known: Known::default(), numbers: Numbers::default() }
+        Ctx {
+            store,
+            chain,
+            platform,
+            known: Known::default(),
+            numbers: Numbers::default(),
+            turns: Turns::default(),
+        }
     }
 
     /// From the environment alone: that of the store, that of [`Platform`], `TOKEN_KEYS`, `TOKEN_SECRET`,

@@ -10,6 +10,7 @@ mod ctx;
 pub mod delivery;
 pub mod health;
 mod idempotency;
+pub mod ledger;
 pub mod market;
 pub mod provider;
 pub mod rates;

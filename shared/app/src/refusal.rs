@@ -29,6 +29,9 @@ pub enum Refusal {
     QuotaFull,
     #[error("this Idempotency-Key was used with another request within 24 hours; choose a new one")]
     KeyReused,
+    /// As [`Refusal::NotFound`], in words of its own.
+    #[error("{0}")]
+    Missing(&'static str),
     /// Missing, or somebody else's: nobody learns which.
     #[error("Not found")]
     NotFound,
@@ -94,17 +97,15 @@ pub struct Broken(pub String);
 
 impl From<garde::Report> for Refusal {
     fn from(report: garde::Report) -> Refusal {
-        let bad = report.iter().map(|(path, error)| {
-            let (path, message) = (path.to_string(), error.to_string());
-            BadField { message: format!("{path}: {message}"), path }
-        });
-        Refusal::Fields(bad.collect())
+        Refusal::broken_rules("body", &report)
     }
 }
 
 /// What is wrong with one member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadField {
+    /// Where it was: `body`, `query` or `path`.
+    pub within: &'static str,
     /// Its name, with dots where it lies deeper.
     pub path: String,
     pub message: String,
@@ -116,7 +117,25 @@ fn first(fields: &[BadField]) -> &str {
 
 impl Refusal {
     pub fn field(path: impl Into<String>, message: impl Into<String>) -> Refusal {
-        Refusal::Fields(vec![BadField { path: path.into(), message: message.into() }])
+        Refusal::bad("body", path, message)
+    }
+
+    /// One member, or with an empty path the whole, breaks a rule.
+    pub fn bad(
+        within: &'static str,
+        path: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Refusal {
+        Refusal::Fields(vec![BadField { within, path: path.into(), message: message.into() }])
+    }
+
+    /// Each member that breaks a rule, with the rule.
+    pub fn broken_rules(within: &'static str, report: &garde::Report) -> Refusal {
+        let bad = report.iter().map(|(path, error)| {
+            let (path, message) = (path.to_string(), error.to_string());
+            BadField { within, message: format!("{path}: {message}"), path }
+        });
+        Refusal::Fields(bad.collect())
     }
 
     pub fn invalid(why: impl Into<String>) -> Refusal {

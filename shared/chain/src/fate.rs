@@ -195,7 +195,9 @@ async fn another(
     let Some(facts) = read else {
         return Ok(Some(unknowable("the node lists a transaction that it does not have")));
     };
-    let by_escrow = facts.transfers.iter().any(|transfer| transfer.from == *escrow);
+    // Who pays for a memo has signed it.
+    let paid = facts.deltas.iter().any(|(wallet, delta)| wallet == escrow && *delta < 0);
+    let by_escrow = paid || facts.transfers.iter().any(|transfer| transfer.from == *escrow);
     if by_escrow && facts.memos.contains(&sent.memo) {
         let other = line.signature;
         return Ok(Some(unknowable(&format!("the wallet paid under this memo in {other}"))));

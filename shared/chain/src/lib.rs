@@ -3,6 +3,7 @@
 //! Every call to a node goes through `rpc::Rpc::call`, and so through the caller's `Seam`. What a
 //! node answers is believed only as far as it can be checked; what cannot be is `Untrustworthy`.
 
+mod anchor;
 mod chain;
 mod error;
 mod fate;
@@ -15,6 +16,7 @@ mod signer;
 pub mod facts;
 pub mod wallet;
 
+pub use anchor::check_memo;
 pub use chain::{Chain, Commitment, Config, Seen};
 pub use error::{ChainError, UNSUPPORTED_VERSION};
 pub use fate::{Fate, Sent};

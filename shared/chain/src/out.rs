@@ -131,6 +131,17 @@ impl Rpc {
 }
 
 impl Chain {
+    /// One that serves for about as long as it should.
+    pub(crate) async fn fresh_blockhash(&self) -> Result<Recent, ChainError> {
+        let height = self.node.block_height(Commitment::Confirmed).await?;
+        let recent = self.node.recent(Commitment::Confirmed).await?;
+        let ahead = recent.last_valid_block_height.saturating_sub(height);
+        if !(VALID_FOR_MIN..=VALID_FOR_MAX).contains(&ahead) {
+            return Err(ChainError::untrustworthy("its blockhash does not serve for 150 blocks"));
+        }
+        Ok(recent)
+    }
+
     /// Builds and signs the transaction of an order: gas pays the fee, escrow the legs.
     pub async fn sign_out(
         &self,
@@ -140,12 +151,7 @@ impl Chain {
     ) -> Result<SignedOut, ChainError> {
         let wallets = (escrow.wallet(), gas.wallet());
         check_order(order, &wallets.0, &wallets.1)?;
-        let height = self.node.block_height(Commitment::Confirmed).await?;
-        let recent = self.node.recent(Commitment::Confirmed).await?;
-        let ahead = recent.last_valid_block_height.saturating_sub(height);
-        if !(VALID_FOR_MIN..=VALID_FOR_MAX).contains(&ahead) {
-            return Err(ChainError::untrustworthy("its blockhash does not serve for 150 blocks"));
-        }
+        let recent = self.fresh_blockhash().await?;
         let units = UNITS_BASE + UNITS_PER_LEG * u32::try_from(order.legs.len()).unwrap_or(0);
         let price = price_at(order.attempt);
         let message = plan(order, &wallets.0, &wallets.1, units, price, recent.hash);
@@ -259,7 +265,7 @@ pub(crate) fn message(instructions: &[Instruction], payer: &Wallet, blockhash: H
     Message::new_with_blockhash(instructions, Some(&address_of(payer)), &blockhash)
 }
 
-fn price_at(attempt: u32) -> u64 {
+pub(crate) fn price_at(attempt: u32) -> u64 {
     let steps = attempt.saturating_sub(1).min(16);
     PRICE_FIRST.saturating_mul(4_u64.saturating_pow(steps)).min(PRICE_MAX)
 }

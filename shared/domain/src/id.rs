@@ -62,6 +62,10 @@ id!(
     EntryId
 );
 id!(
+    /// Entries that are anchored together.
+    BatchId
+);
+id!(
     /// A login and all that follows from it by refreshing.
     SessionId
 );

@@ -5,6 +5,8 @@ pub mod credits;
 pub mod frames;
 pub mod id;
 pub mod job;
+pub mod ledger;
+pub mod merkle;
 pub mod money;
 pub mod payment;
 pub mod quote;

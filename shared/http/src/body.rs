@@ -66,6 +66,26 @@ fn checked<T: DeserializeOwned + Validate<Context = ()>>(bytes: &[u8]) -> Result
     Ok(read)
 }
 
+/// Members of the query string, held to their rules. Unknown ones are ignored.
+#[derive(Debug)]
+pub struct CheckedQuery<F, T>(pub T, pub PhantomData<F>);
+
+impl<F, T, S> FromRequestParts<S> for CheckedQuery<F, T>
+where
+    F: Face,
+    T: DeserializeOwned + Validate<Context = ()>,
+    S: Send + Sync,
+{
+    type Rejection = Refused<F>;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refused<F>> {
+        let read = Query::<T>::try_from_uri(&parts.uri);
+        let Query(members) = read.map_err(|why| Refusal::bad("query", "", why.body_text()))?;
+        members.validate().map_err(|report| Refusal::broken_rules("query", &report))?;
+        Ok(CheckedQuery(members, PhantomData))
+    }
+}
+
 /// Reads JSON and says what is wrong with it in one sentence.
 pub fn strict_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
     serde_json::from_slice(bytes).map_err(|error| {

@@ -14,7 +14,9 @@ pub mod surface;
 
 use framefair_app::{Call, Ctx};
 
-pub use body::{Bearer, Checked, FormParts, JsonBody, PathId, QueryOf, drain, strict_json};
+pub use body::{
+    Bearer, Checked, CheckedQuery, FormParts, JsonBody, PathId, QueryOf, drain, strict_json,
+};
 pub use caller::{Caller, Named, PROOF, User, address};
 pub use face::{Face, Refused};
 pub use form::{Form, FormFile, TEXT_BYTES_MAX, TEXTS_MAX, read_form};

@@ -161,6 +161,38 @@ pub fn entry(user: UserId, seq: u64) -> Key {
     key(user_partition(user), format!("ENTRY#{seq:012}"))
 }
 
+/// Where an entry is found by its number.
+pub fn entry_by_number(number: i64) -> (String, String) {
+    (format!("ENTRY#{number}"), ENTRY.to_owned())
+}
+
+/// `ByDue` keeps entries that wait to be sealed in this many partitions.
+pub const SEAL_SHARDS: u8 = 4;
+
+pub fn seal_shard(shard: u8) -> String {
+    format!("SEAL#{shard}")
+}
+
+/// Where an entry waits to be sealed: the oldest first, and of one moment the lowest number.
+pub fn entry_waits(number: i64, created: Timestamp) -> (String, String) {
+    let shard = number.rem_euclid(SEAL_SHARDS.into());
+    (format!("SEAL#{shard}"), format!("{}#{number:019}", due_time(created)))
+}
+
+/// When the entry of such a place came into being.
+pub fn waits_since(sort: &str) -> Option<Timestamp> {
+    sort.split('#').next()?.parse().ok().map(Timestamp)
+}
+
+/// A batch of entries that are anchored together.
+pub fn batch(n: u64) -> Key {
+    key(format!("ANCHOR#{n}"), "ANCHOR")
+}
+
+pub fn anchors_head() -> Key {
+    key("ANCHORS".into(), "HEAD")
+}
+
 /// What an account used in a month, such as `2026-11`.
 pub fn usage(user: UserId, month: &str) -> Key {
     key(user_partition(user), format!("USAGE#{month}"))

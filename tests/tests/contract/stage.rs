@@ -92,6 +92,7 @@ impl Hub {
             providers,
             rate_limits,
             direct: false,
+            anchor_after_ms: 500,
         });
         let machine = machine.await.expect("the machine starts");
         let http = Client::builder().redirect(redirect::Policy::none()).timeout(PATIENCE);

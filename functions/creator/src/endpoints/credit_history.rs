@@ -2,8 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use framefair_app::{Refusal, credits};
-use framefair_http::{Api, QueryOf, User};
+use framefair_app::credits;
+use framefair_http::{Api, CheckedQuery, User};
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 
@@ -58,9 +58,8 @@ pub(crate) struct Answer {
 pub(crate) async fn credit_history(
     State(api): State<Api>,
     User(person, _): User<Creator>,
-    QueryOf(slice, _): QueryOf<Creator, Slice>,
+    CheckedQuery(slice, _): CheckedQuery<Creator, Slice>,
 ) -> Result<Json<Answer>, Error> {
-    slice.validate().map_err(Refusal::from)?;
     let (limit, offset) = slice.limit_and_offset();
     let found = credits::history(&api.ctx, person.id, offset, limit).await?;
     let shown = offset.saturating_add(found.entries.len() as u64);

@@ -2,8 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use framefair_app::{Refusal, credits};
-use framefair_http::{Api, QueryOf, User};
+use framefair_app::credits;
+use framefair_http::{Api, CheckedQuery, User};
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 
@@ -32,9 +32,8 @@ pub(crate) struct Used {
 pub(crate) async fn credit_usage(
     State(api): State<Api>,
     User(person, _): User<Creator>,
-    QueryOf(span, _): QueryOf<Creator, Span>,
+    CheckedQuery(span, _): CheckedQuery<Creator, Span>,
 ) -> Result<Json<Vec<Used>>, Error> {
-    span.validate().map_err(Refusal::from)?;
     let days = span.days.unwrap_or(DAYS);
     let used = credits::usage(&api.ctx, &api.call(), person.id, days).await?;
     let used =

@@ -9,6 +9,9 @@ mod credit_deduct;
 mod credit_history;
 mod credit_usage;
 mod health_alias;
+mod ledger_anchors;
+mod ledger_proof;
+mod ledger_verify;
 mod ready;
 mod version;
 
@@ -29,5 +32,8 @@ pub(crate) fn all() -> Operations {
         ("creditHistory", || routes!(credit_history::credit_history)),
         ("creditDeduct", || routes!(credit_deduct::credit_deduct)),
         ("creditUsage", || routes!(credit_usage::credit_usage)),
+        ("ledgerProof", || routes!(ledger_proof::ledger_proof)),
+        ("ledgerVerify", || routes!(ledger_verify::ledger_verify)),
+        ("ledgerAnchors", || routes!(ledger_anchors::ledger_anchors)),
     ]
 }

@@ -2,8 +2,10 @@
 
 mod account;
 mod credit;
+mod entry;
 mod time;
 
 pub(crate) use account::{Account, Tokens};
 pub(crate) use credit::{CreditEntry, CreditItem, Number};
+pub(crate) use entry::PathEntry;
 pub(crate) use time::Time;

@@ -2,6 +2,7 @@
 
 use framefair_domain::credits::Credits;
 use framefair_domain::id::UserId;
+use framefair_domain::ledger::NOTHING_BEFORE;
 use framefair_store::rows::{BalanceRow, ClaimRow, Role, UserRow};
 use framefair_store::{TransactFailed, When, Write, keys};
 use garde::Validate;
@@ -68,6 +69,7 @@ pub(super) async fn create(
         available: Credits::ZERO,
         held: Credits::ZERO,
         entries: 0,
+        last_leaf: NOTHING_BEFORE,
         updated: call.now,
     };
     let claim =

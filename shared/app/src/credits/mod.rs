@@ -4,6 +4,7 @@ mod day;
 mod history;
 mod numbers;
 mod post;
+mod turns;
 mod usage;
 
 use framefair_domain::credits::Credits;
@@ -15,8 +16,10 @@ use serde::Deserialize;
 
 pub use history::{History, history};
 pub(crate) use numbers::Numbers;
+pub(crate) use turns::Turns;
 pub use usage::{Day, usage};
 
+pub(crate) use post::place_of;
 use post::{Posting, post};
 
 use crate::idempotency::{Claiming, IdempotencyKey, Input};

@@ -10,6 +10,7 @@ use framefair_store::{Key, TransactFailed, Update, When, Write, keys};
 
 use super::balance;
 use super::day::Day;
+use crate::ledger::leaf;
 use crate::{Broken, Call, Ctx, Refusal};
 
 /// Somebody else moved the same balance: tried again so often, with pauses that double and come to five
@@ -38,6 +39,7 @@ impl Posting {
 
 /// Repeated with the same reference and amount it is answered with the first entry.
 pub(super) async fn post(ctx: &Ctx, call: &mut Call, wish: Posting) -> Result<EntryRow, Refusal> {
+    let _turn = ctx.turns.take(wish.user).await;
     for tried in 0..TRIES {
         let mut balance = balance(ctx, wish.user).await?;
         let available = balance.available;
@@ -100,19 +102,37 @@ async fn next_entry(
     balance.rev += 1;
     balance.entries += 1;
     balance.updated = call.now;
-    Ok(EntryRow {
+    let entry = EntryRow {
         user: wish.user,
         seq: balance.entries,
-        id: EntryId::new(call.now, call.entropy()),
+        id: numbered(call, balance.entries),
         number: ctx.numbers.take(ctx).await?,
         amount: wish.amount,
         direction: wish.direction,
         source: wish.source,
         reference: wish.reference.clone(),
         balance_after,
+        prev_leaf: balance.last_leaf,
+        sealed: None,
         description: wish.description.clone(),
         created: call.now,
-    })
+    };
+    balance.last_leaf = leaf(&entry).1;
+    Ok(entry)
+}
+
+/// An id that ends in the place of the entry in its account, so that it is found by its id.
+fn numbered(call: &mut Call, seq: u64) -> EntryId {
+    let mut entropy: [u8; 10] = call.entropy();
+    entropy[5..].copy_from_slice(&seq.to_be_bytes()[3..]);
+    EntryId::new(call.now, entropy)
+}
+
+/// Where in its account an entry of this id would stand.
+pub(crate) fn place_of(id: EntryId) -> u64 {
+    let mut seq = [0; 8];
+    seq[3..].copy_from_slice(&id.0.as_bytes()[11..]);
+    u64::from_be_bytes(seq)
 }
 
 fn use_of(entry: &EntryRow) -> Write {

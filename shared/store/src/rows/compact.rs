@@ -1,11 +1,14 @@
 //! Ids, wallets, signatures and hashes as bytes: in text they would make a job's row two write
 //! units instead of one.
 
-use framefair_domain::id::{JobId, ProviderId};
+use framefair_domain::id::{JobId, ProviderId, UserId};
+use framefair_domain::merkle::Hash;
 use framefair_domain::wallet::{TxSignature, Wallet};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serializer};
 use serde_bytes::ByteBuf;
+
+use super::Member;
 
 /// A value that has one form in bytes.
 pub(super) trait Compact: Sized {
@@ -78,6 +81,49 @@ macro_rules! compact_id {
 }
 
 compact_id!(JobId, ProviderId);
+
+impl Compact for Hash {
+    fn to_bytes(&self) -> Vec<u8> {
+        self.to_vec()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Hash> {
+        bytes.try_into().ok()
+    }
+}
+
+/// One behind the other.
+impl Compact for Vec<Hash> {
+    fn to_bytes(&self) -> Vec<u8> {
+        self.concat()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Vec<Hash>> {
+        let (hashes, rest) = bytes.as_chunks::<32>();
+        rest.is_empty().then(|| hashes.to_vec())
+    }
+}
+
+/// Sixteen bytes of the account and eight of the place each.
+impl Compact for Vec<Member> {
+    fn to_bytes(&self) -> Vec<u8> {
+        let each = |member: &Member| {
+            let (user, seq) = (member.user.0.as_bytes(), member.seq.to_be_bytes());
+            user.iter().copied().chain(seq).collect::<Vec<u8>>()
+        };
+        self.iter().flat_map(each).collect()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Vec<Member>> {
+        let (members, rest) = bytes.as_chunks::<24>();
+        let each = |bytes: &[u8; 24]| {
+            let (user, seq) = bytes.split_at(16);
+            let user = UserId(uuid::Uuid::from_slice(user).ok()?);
+            Some(Member { user, seq: u64::from_be_bytes(seq.try_into().ok()?) })
+        };
+        members.iter().map(each).collect::<Option<_>>().filter(|_| rest.is_empty())
+    }
+}
 
 /// Text of hexadecimal digits, lower case.
 impl Compact for String {

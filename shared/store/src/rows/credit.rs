@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use framefair_domain::credits::Credits;
 use framefair_domain::id::{EntryId, UserId};
+use framefair_domain::merkle::Hash;
 use framefair_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Entity, Key, keys};
+use super::compact;
+use crate::{Entity, Indexes, Key, keys};
 
 /// `available + held` is what was posted. A hold moves between the two under a condition alone; whatever
 /// posts an entry raises `rev`, because the entry carries the balance after it and its place.
@@ -19,6 +21,9 @@ pub struct BalanceRow {
     pub held: Credits,
     /// Entries so far; the next one has this number plus one.
     pub entries: u64,
+    /// Hash of the leaf of the last one.
+    #[serde(with = "compact")]
+    pub last_leaf: Hash,
     pub updated: Timestamp,
 }
 
@@ -35,6 +40,15 @@ pub enum Direction {
     Debit,
 }
 
+impl Direction {
+    pub const fn word(self) -> &'static str {
+        match self {
+            Direction::Credit => "CREDIT",
+            Direction::Debit => "DEBIT",
+        }
+    }
+}
+
 /// Why credits moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
@@ -45,7 +59,18 @@ pub enum Source {
     Refund,
 }
 
-/// One movement of credits. Never changed.
+impl Source {
+    pub const fn word(self) -> &'static str {
+        match self {
+            Source::Stripe => "STRIPE",
+            Source::Usage => "USAGE",
+            Source::Adjustment => "ADJUSTMENT",
+            Source::Refund => "REFUND",
+        }
+    }
+}
+
+/// One movement of credits. Nothing of it is ever changed but where it is sealed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EntryRow {
     pub user: UserId,
@@ -60,6 +85,12 @@ pub struct EntryRow {
     pub source: Source,
     pub reference: String,
     pub balance_after: Credits,
+    /// Hash of the account's leaf before this one.
+    #[serde(with = "compact")]
+    pub prev_leaf: Hash,
+    /// Where it is anchored; none while it waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<Sealed>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     pub created: Timestamp,
@@ -69,6 +100,22 @@ impl Entity for EntryRow {
     fn key(&self) -> Key {
         keys::entry(self.user, self.seq)
     }
+
+    fn indexes(&self) -> Indexes {
+        let waits = self.sealed.is_none();
+        Indexes {
+            owner: Some(keys::entry_by_number(self.number)),
+            due: waits.then(|| keys::entry_waits(self.number, self.created)),
+            ..Indexes::default()
+        }
+    }
+}
+
+/// A place in a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sealed {
+    pub batch: u64,
+    pub index: u32,
 }
 
 /// That a reference of an account has moved credits: which entry, and how much.

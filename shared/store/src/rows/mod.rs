@@ -1,6 +1,7 @@
 //! The items of the table as values. Says what is stored, not what it means.
 
 mod account;
+mod anchor;
 mod compact;
 mod credit;
 mod job;
@@ -12,7 +13,8 @@ mod statistics;
 mod upload;
 
 pub use account::{Pair, Role, SessionRow, UserRow};
-pub use credit::{BalanceRow, Direction, EntryRow, OnceRow, SequenceRow, Source, UsageRow};
+pub use anchor::{Anchored, BatchRow, HeadRow, Member};
+pub use credit::{BalanceRow, Direction, EntryRow, OnceRow, Sealed, SequenceRow, Source, UsageRow};
 pub use job::{
     Delivered, JobRow, Lease, OutputFormat, Payment, ProgressRow, SceneRow, Settings, Task,
 };

@@ -3,6 +3,7 @@
 mod accounts;
 mod credits;
 mod forgeries;
+mod ledger;
 mod people;
 mod sessions;
 mod system;
