@@ -48,6 +48,15 @@ impl Package {
             Package::Cred100 => 7_000,
         }
     }
+
+    /// What stands on Stripe's page and on the receipt.
+    pub(crate) const fn title(self) -> &'static str {
+        match self {
+            Package::Cred10 => "Framefair: 100 credits",
+            Package::Cred50 => "Framefair: 500 credits",
+            Package::Cred100 => "Framefair: 1000 credits",
+        }
+    }
 }
 
 #[cfg(test)]
@@ -70,6 +79,9 @@ mod tests {
     fn a_sku_names_one_package_and_anything_else_none() {
         for package in Package::ALL {
             assert_eq!(Package::from_sku(package.sku()), Some(package));
+            let credits = package.credits().to_string();
+            let whole = credits.strip_suffix(".0000").expect("a package is whole credits");
+            assert!(package.title().contains(&format!(" {whole} credits")), "{}", package.title());
         }
         for sku in ["", "CRED10", " cred10", "cred10 ", "cred", "cred1000", "cred10\0"] {
             assert_eq!(Package::from_sku(sku), None, "{sku:?}");
