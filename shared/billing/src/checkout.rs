@@ -27,15 +27,15 @@ pub const API: &str = "https://api.stripe.com";
 pub const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Members of the metadata on a session and on its payment.
-const SKU: &str = "sku";
-const ACCOUNT: &str = "account";
+pub(crate) const SKU: &str = "sku";
+pub(crate) const ACCOUNT: &str = "account";
 
 const LIVE: [&str; 2] = ["sk_live_", "rk_live_"];
 
 /// A page at Stripe on which one buyer pays for one package.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckoutSession {
-    /// `cs_...`
+    /// `cs_...`, as in [`crate::EventKind::Paid`].
     pub id: String,
     /// http or https: where the buyer's browser goes.
     pub url: String,
