@@ -54,14 +54,15 @@ deploy-test: ## Deploy everything to an emulator of AWS, render for money there,
 	@.venv/bin/python tests/deploy "$(TARGET)/$(HOST)/debug" "$(TARGET)/lambda"
 
 # Each test says what it found in lines of its own, which are shown together at the end.
-bench: ## One table: costs beside 100,000 items, latency, 1,000 jobs in a storm, 10,000 sockets; 15 minutes
+bench: ## One table: costs beside 100,000 items, latency, storms of 1,000 jobs and 100,000 operations on credits, 10,000 sockets; half an hour
 	@infra/local/install.sh test
 	@$(NAMED) cargo build --workspace --bins --tests
 	@export $(NAMED) FRAMEFAIR_BENCH_ITEMS=100000 FRAMEFAIR_BENCH_JOBS=200 FRAMEFAIR_JOBS=1000 \
-		FRAMEFAIR_BENCH_SOCKETS=10000; { \
+		FRAMEFAIR_OPERATIONS=100000 FRAMEFAIR_BENCH_SOCKETS=10000; { \
 		cargo test --workspace --test costs -- --nocapture; \
 		cargo test --workspace --test contract -- --nocapture latency; \
 		cargo test --workspace --test money -- --nocapture through_a_storm; \
+		cargo test --workspace --test credits -- --nocapture; \
 		cargo test --workspace --test sockets -- --nocapture; \
 	} 2>&1 | awk '{ print; fflush() } sub(/^.*bench: /, "") { table = table $$0 "\n" } \
 		END { printf "\n%s", table }'

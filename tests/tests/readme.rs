@@ -86,7 +86,7 @@ fn what_the_readme_types_for_the_command_line_works() {
     let ports = [free_port(), free_port(), free_port()];
     let log = |name: &str| std::fs::File::create(here.join(name)).expect("a log");
     let hub = Command::new(binaries().join("framefair-local"))
-        .args(["--data", "data", "--slot-ms", "100"])
+        .args(["--data", ".framefair", "--slot-ms", "100"])
         .args(["--port", &ports[0].to_string(), "--rpc-port", &ports[1].to_string()])
         .args(["--aws-port", &ports[2].to_string()])
         .current_dir(here)
@@ -153,6 +153,22 @@ fn what_the_readme_types_for_the_command_line_works() {
     assert_eq!(quote["error"], "Payment Required", "{quote}");
     assert!(quote["payment"]["memo"].as_str().is_some_and(|memo| memo.starts_with("rayment:")));
 
-    let audit = shell("framefair-local audit --data data").output().expect("bash");
+    let accounts: Vec<String> = typed()
+        .into_iter()
+        .filter(|line| {
+            line.contains("$FRAMEFAIR_HUB/") || line.starts_with("framefair-local admin")
+        })
+        .collect();
+    assert!(accounts.len() >= 5, "the README shows only {accounts:?} for accounts");
+    let mut said = String::new();
+    for command in accounts {
+        let output = shell(&format!("set -o pipefail; {command}")).output().expect("bash");
+        assert!(output.status.success(), "`{command}` failed");
+        said = String::from_utf8_lossy(&output.stdout).into_owned();
+    }
+    let history: serde_json::Value = serde_json::from_str(&said).expect("a JSON answer");
+    assert_eq!(history["entries"][0]["balance_after"], "97.5000", "{history}");
+
+    let audit = shell("framefair-local audit --data .framefair").output().expect("bash");
     assert!(audit.status.success(), "{}", String::from_utf8_lossy(&audit.stdout));
 }

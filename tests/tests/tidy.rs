@@ -8,11 +8,12 @@ const LINES_MAX: usize = 400;
 /// Text that a person wrote. Recorded answers and lock files are not held to it.
 const WRITTEN: &[&str] = &["rs", "toml", "yaml", "md", "sh", "py", "js", "ts", "json"];
 /// Rooms where money is counted, so that a float beside it is a mistake.
-const MONEY_ROOMS: &[&str] = &["shared/domain", "shared/app", "shared/store", "shared/chain"];
+const MONEY_ROOMS: &[&str] =
+    &["shared/domain", "shared/app", "shared/billing", "shared/store", "shared/chain"];
 const MONEY_WORDS: &[&str] =
     &["lamport", "price", "credit", "amount", "balance", "fee", "payout", "refund"];
 /// Rooms that are told the time and lent their chance, so that a test can choose both.
-const TOLD_ROOMS: &[&str] = &["shared/domain", "shared/app", "shared/wire"];
+const TOLD_ROOMS: &[&str] = &["shared/domain", "shared/app", "shared/billing", "shared/wire"];
 /// Where the edges, and nobody else, ask for both at once.
 const TOLD_BY: &str = "shared/app/src/call.rs";
 const CLOCKS_AND_DICE: &[&str] = &[

@@ -9,6 +9,7 @@ mod usage;
 
 use framefair_domain::credits::Credits;
 use framefair_domain::id::UserId;
+use framefair_domain::merkle::Hash;
 use framefair_store::keys;
 pub use framefair_store::rows::{BalanceRow, Direction, EntryRow, Source};
 use garde::Validate;
@@ -23,6 +24,7 @@ pub(crate) use post::place_of;
 use post::{Posting, post};
 
 use crate::idempotency::{Claiming, IdempotencyKey, Input};
+use crate::ledger::leaf;
 use crate::{Broken, Call, Ctx, Refusal};
 
 /// What one entry may move.
@@ -32,6 +34,11 @@ const REFERENCE_CHARS_MAX: usize = 255;
 pub async fn balance(ctx: &Ctx, user: UserId) -> Result<BalanceRow, Refusal> {
     let row = ctx.store.get::<BalanceRow>(&keys::balance(user)).await?;
     Ok(row.ok_or_else(|| Broken(format!("user {user} has no balance")))?)
+}
+
+/// Hash of what is anchored of an entry.
+pub fn leaf_hash(entry: &EntryRow) -> Hash {
+    leaf(entry).1
 }
 
 /// A deduction that a user makes from their own account.
