@@ -86,7 +86,7 @@ fn what_the_readme_types_for_the_command_line_works() {
     let ports = [free_port(), free_port(), free_port()];
     let log = |name: &str| std::fs::File::create(here.join(name)).expect("a log");
     let hub = Command::new(binaries().join("framefair-local"))
-        .args(["--data", ".framefair", "--slot-ms", "100"])
+        .args(["--data", ".framefair", "--slot-ms", "100", "--anchor-after-ms", "500"])
         .args(["--port", &ports[0].to_string(), "--rpc-port", &ports[1].to_string()])
         .args(["--aws-port", &ports[2].to_string()])
         .current_dir(here)
@@ -116,6 +116,7 @@ fn what_the_readme_types_for_the_command_line_works() {
         let path = std::env::var("PATH").unwrap_or_default();
         shell.env("PATH", format!("{}:{path}", binaries().display()));
         shell.env("FRAMEFAIR_HUB", format!("http://127.0.0.1:{}", ports[0]));
+        shell.env("FRAMEFAIR_PASSWORD", "correct horse").env("HOME", here);
         shell.env("FRAMEFAIR_RPC", format!("http://127.0.0.1:{}", ports[1]));
         shell
     };
@@ -159,7 +160,7 @@ fn what_the_readme_types_for_the_command_line_works() {
             line.contains("$FRAMEFAIR_HUB/") || line.starts_with("framefair-local admin")
         })
         .collect();
-    assert!(accounts.len() >= 5, "the README shows only {accounts:?} for accounts");
+    assert!(accounts.len() >= 4, "the README shows only {accounts:?} for accounts");
     let mut said = String::new();
     for command in accounts {
         let output = shell(&format!("set -o pipefail; {command}")).output().expect("bash");
@@ -168,6 +169,9 @@ fn what_the_readme_types_for_the_command_line_works() {
     }
     let history: serde_json::Value = serde_json::from_str(&said).expect("a JSON answer");
     assert_eq!(history["entries"][0]["balance_after"], "97.5000", "{history}");
+
+    let verify = format!("framefair ledger verify {} --json", history["entries"][0]["entry_id"]);
+    until("the entry's proof", || shell(&verify).output().expect("bash").status.success());
 
     let audit = shell("framefair-local audit --data .framefair").output().expect("bash");
     assert!(audit.status.success(), "{}", String::from_utf8_lossy(&audit.stdout));

@@ -6,10 +6,13 @@ mod tree;
 
 use std::collections::BTreeSet;
 
+use framefair_http::surface::Surface;
 use framefair_workers::lambda::Worker;
 use serde_json::Value;
 use tree::{FACES, events, operations, yaml};
 use utoipa_axum::router::OpenApiRouter;
+
+const SURFACES: &[Surface] = &[framefair_creator::SURFACE, framefair_market::SURFACE];
 
 /// Handler, method and path of an operation.
 type Route = (String, String, String);
@@ -32,26 +35,23 @@ fn of_document(face: &str, document: &impl serde::Serialize) -> BTreeSet<Route> 
 /// What each router serves alone, as its Lambda does, and what all of them say together.
 fn of_routers() -> (BTreeSet<Route>, BTreeSet<Route>) {
     let mut alone = BTreeSet::new();
-    for (name, route) in framefair_market::operations() {
-        let own = OpenApiRouter::new().routes(route()).into_openapi();
-        let own = of_document("market", &own);
-        assert_eq!(own.len(), 1, "{name} is one operation");
-        assert!(own.iter().all(|(handler, _, _)| *handler == format!("market-{name}")), "{own:?}");
-        alone.extend(own);
-    }
-    for (name, route) in framefair_creator::operations() {
-        let own = of_document("creator", &OpenApiRouter::new().routes(route()).into_openapi());
-        assert!(own.iter().all(|(handler, _, _)| *handler == format!("creator-{name}")), "{own:?}");
-        alone.extend(own);
+    for face in SURFACES {
+        for (name, route) in (face.operations)() {
+            let own = of_document(face.name, &OpenApiRouter::new().routes(route()).into_openapi());
+            let handler = format!("{}-{name}", face.name);
+            assert!(own.len() == 1 && own.iter().all(|(it, _, _)| *it == handler), "{own:?}");
+            alone.extend(own);
+        }
     }
     for (name, route) in framefair_edge::operations() {
         let own = of_document("edge", &OpenApiRouter::new().routes(route()).into_openapi());
         assert!(own.iter().all(|(handler, _, _)| *handler == format!("edge-{name}")), "{own:?}");
         alone.extend(own);
     }
-    let mut together = of_document("market", &framefair_market::document());
-    together.extend(of_document("creator", &framefair_creator::document()));
-    together.extend(of_document("edge", &framefair_edge::edge().1));
+    let mut together = of_document("edge", &framefair_edge::edge().1);
+    for face in SURFACES {
+        together.extend(of_document(face.name, &face.document()));
+    }
     (alone, together)
 }
 
@@ -116,11 +116,12 @@ fn every_function_names_an_operation_that_its_binary_serves() {
     for handler in handlers {
         let (face, name) = handler.split_once('-').expect("face-operation");
         let served = match face {
-            "creator" => framefair_creator::operations().iter().any(|(known, _)| *known == name),
             "edge" => framefair_edge::operation(name).is_some(),
-            "market" => framefair_market::operations().iter().any(|(known, _)| *known == name),
             "workers" => Worker::from_handler(handler).is_some(),
-            _ => false,
+            _ => SURFACES
+                .iter()
+                .filter(|surface| surface.name == face)
+                .any(|surface| (surface.operations)().iter().any(|(known, _)| *known == name)),
         };
         assert!(served, "no binary serves {handler}");
         named += 1;

@@ -24,7 +24,7 @@ pub(crate) enum Exit {
     Refused = 7,
     /// A file on this machine could not be read or written, or what arrived was not a result.
     Files = 8,
-    /// `framefair doctor` found something broken.
+    /// `framefair doctor` or `framefair ledger` found something broken.
     Broken = 9,
     /// Ctrl-C, as shells count it: 128 and the signal's number.
     Interrupted = 130,
@@ -42,7 +42,7 @@ Exit codes:
     6  the scene cannot be rendered
     7  the hub refused the request, for example because no provider fits
     8  a file here could not be read or written, or the result was unusable
-    9  `framefair doctor` found something broken
+    9  `framefair doctor` or `framefair ledger` found something broken
   130  interrupted; the same command again goes on where it stopped";
 
 impl Exit {

@@ -1,6 +1,7 @@
 //! framefair: render, pay, watch, wallet, node. The command line of the marketplace, as a library so
 //! that its parts can be tested; `main.rs` only starts it.
 
+mod account;
 mod args;
 mod clock;
 mod doctor;
@@ -31,7 +32,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
-use crate::args::{Cli, Command, Node};
+use crate::args::{Cli, Command, Ledger, Node};
 use crate::exit::{Exit, Failure};
 use crate::screen::{Report, Screen};
 
@@ -84,6 +85,9 @@ async fn perform(cli: &Cli) -> Result<Report, Failure> {
             Command::Cancel(args) => status::cancel(args).await,
             Command::Wallet(command) => wallet::run(command).await,
             Command::Node(Node::Run(args)) => node::run(args, &screen).await,
+            Command::Login(args) => account::login::run(args).await,
+            Command::Credits(args) => account::credits::run(args).await,
+            Command::Ledger(Ledger::Verify(args)) => account::ledger::verify(args).await,
             Command::Doctor(args) => doctor::run(args).await,
             Command::Up(args) => match up::run(args)? {},
         }

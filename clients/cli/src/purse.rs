@@ -40,6 +40,14 @@ pub(crate) struct Purse {
     is_local: bool,
 }
 
+/// A transaction that was made for its memos.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Said {
+    pub(crate) memos: Vec<String>,
+    pub(crate) by: Option<Wallet>,
+    pub(crate) slot: u64,
+}
+
 /// What became of a payment that was begun earlier.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -111,6 +119,17 @@ impl Purse {
             PayError::NotSent(cause) => away(cause),
             _ => Failure::new(Exit::Payment, what, &error).hint("Look with `framefair wallet balance`, then try again."),
         })
+    }
+
+    /// What a final transaction says, and who paid for it and so has signed it.
+    pub(crate) async fn said(&self, transaction: &TxSignature) -> Result<Option<Said>, Failure> {
+        let facts = self.chain.facts(transaction, Commitment::Finalized).await;
+        let facts = facts.map_err(|error| away(&error))?.filter(|facts| facts.error.is_none());
+        Ok(facts.map(|facts| Said {
+            by: facts.deltas.iter().find(|(_, delta)| *delta < 0).map(|(wallet, _)| *wallet),
+            memos: facts.memos,
+            slot: facts.slot,
+        }))
     }
 
     /// What to write down before a payment is begun.

@@ -7,7 +7,7 @@ use framefair_http::rate::Rate;
 const CEILING_PER_MINUTE: u32 = 600;
 
 /// What is allowed on a route.
-pub fn rate(method: &Method, template: &str) -> Option<Rate> {
+pub(crate) fn rate(method: &Method, template: &str) -> Option<Rate> {
     // HEAD runs the same handler, so it is no way around the limit.
     let method = if method == Method::HEAD { &Method::GET } else { method };
     let route = format!("{method} {template}");

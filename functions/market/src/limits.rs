@@ -8,7 +8,7 @@ const LISTS_PER_MINUTE: u32 = 60;
 const OTHERS_PER_MINUTE: u32 = 120;
 
 /// What is allowed on a route. It is the same route under the hub's prefix.
-pub fn rate(method: &Method, template: &str) -> Option<Rate> {
+pub(crate) fn rate(method: &Method, template: &str) -> Option<Rate> {
     let path = template.strip_prefix("/hub").unwrap_or(template);
     // HEAD runs the same handler, so it is no way around the limit.
     let method = if method == Method::HEAD { &Method::GET } else { method };

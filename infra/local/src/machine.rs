@@ -211,14 +211,14 @@ impl Machine {
 fn hub_router(ctx: &Ctx, relay: &Arc<Relay>, rate_limits: bool) -> Router {
     let api = Api::new(ctx.clone());
     let (edge, _) = framefair_edge::edge();
-    let (mut market, _) = framefair_market::face(api.clone());
-    let (mut creator, _) = framefair_creator::face(api);
+    let mut market = framefair_market::SURFACE.whole(api.clone());
+    let mut creator = framefair_creator::SURFACE.whole(api);
     let mut others = edge.merge(relay.router());
     if rate_limits {
         let counters = Arc::new(Counters::default());
-        let limit = |router| limited::<Market>(router, &counters, framefair_market::rate);
+        let limit = |router| limited::<Market>(router, &counters, framefair_market::SURFACE.rates);
         (market, others) = (limit(market), limit(others));
-        creator = limited::<Creator>(creator, &counters, framefair_creator::rate);
+        creator = limited::<Creator>(creator, &counters, framefair_creator::SURFACE.rates);
     }
     let all = others.merge(creator).merge(market.clone()).nest("/hub", market);
     let all = framefair_edge::surround(all);

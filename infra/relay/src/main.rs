@@ -12,7 +12,7 @@ use axum::{Json, Router};
 use framefair_app::Ctx;
 use framefair_http::Front;
 use framefair_http::rate::{Counters, limited, wanted};
-use framefair_market::{Market, rate};
+use framefair_market::{Market, SURFACE};
 use framefair_outbound::{Home, Outbound};
 use framefair_relay::{Onward, Relay, forward, ingest};
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -69,7 +69,7 @@ async fn serve() -> Result<()> {
     let way_in = ingest::<Market>(ctx, forward::<Market>(onward));
     let mut sockets = relay.router();
     if wanted()? {
-        sockets = limited::<Market>(sockets, &Arc::new(Counters::default()), rate);
+        sockets = limited::<Market>(sockets, &Arc::new(Counters::default()), SURFACE.rates);
     }
     let mut router = sockets.merge(way_in);
     if let Some(front) = front {

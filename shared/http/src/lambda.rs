@@ -6,7 +6,8 @@ use axum::Router;
 use framefair_app::Ctx;
 use tracing_subscriber::EnvFilter;
 
-use crate::rate::{Counters, Rates, limited, wanted};
+use crate::rate::{Counters, limited, wanted};
+use crate::surface::Surface;
 use crate::{Api, Face, Front, frame};
 
 /// Structured logs, one JSON object a line, at `RUST_LOG` or `info`.
@@ -22,33 +23,25 @@ pub fn operation(face: &str) -> Option<String> {
     handler.strip_prefix(face)?.strip_prefix('-').map(str::to_owned)
 }
 
-/// A face, whole and by its operations.
-pub struct Served {
-    pub name: &'static str,
-    pub whole: fn(Api) -> Router,
-    pub operation: fn(Api, &str) -> Option<Router>,
-    pub rates: Rates,
-}
-
 /// Serves the operation that `_HANDLER` names, or the whole face without one, until Lambda stops us.
 /// `prepare` is what an operation does while its function starts.
 pub async fn run<F: Face>(
-    served: Served,
+    surface: Surface,
     prepare: impl AsyncFn(&Ctx, &str),
 ) -> Result<(), lambda_http::Error> {
     let api = connect().await?;
-    let Some(name) = operation(served.name) else {
-        return serve_router((served.whole)(api)).await;
+    let Some(name) = operation(surface.name) else {
+        return serve_router(surface.whole(api)).await;
     };
-    let router = (served.operation)(api.clone(), &name).ok_or_else(|| {
-        format!("the face `{}` has no operation `{name}`; see _HANDLER", served.name)
+    let router = surface.operation(api.clone(), &name).ok_or_else(|| {
+        format!("the face `{}` has no operation `{name}`; see _HANDLER", surface.name)
     })?;
     prepare(&api.ctx, &name).await;
     if !wanted()? {
         return serve_router(router).await;
     }
     let counters = Arc::new(Counters::shared(api.ctx));
-    serve_router(limited::<F>(router, &counters, served.rates)).await
+    serve_router(limited::<F>(router, &counters, surface.rates)).await
 }
 
 /// Connects to everything the environment names.

@@ -5,6 +5,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
 use crate::Api;
+use crate::rate::Rates;
 
 /// A handler with its path and its documentation.
 pub type Route = fn() -> UtoipaMethodRouter<Api>;
@@ -12,15 +13,40 @@ pub type Route = fn() -> UtoipaMethodRouter<Api>;
 /// Operations by their operationIds.
 pub type Operations = Vec<(&'static str, Route)>;
 
-/// All of them, and what they say of themselves added to `document`.
-pub fn together(document: OpenApi, operations: Operations) -> (Router<Api>, OpenApi) {
-    let empty = OpenApiRouter::<Api>::with_openapi(document);
-    let all = operations.into_iter().fold(empty, |router, (_, route)| router.routes(route()));
-    all.split_for_parts()
+/// What a face is made of.
+pub struct Surface {
+    /// Stands before the name of every handler.
+    pub name: &'static str,
+    /// The head of its OpenAPI document.
+    pub about: fn() -> OpenApi,
+    pub operations: fn() -> Operations,
+    /// How often each route may be asked.
+    pub rates: Rates,
+    /// What surrounds its routes.
+    pub around: fn(Router<Api>, Api) -> Router,
 }
 
-/// One of them, if there is one of that name.
-pub fn alone(operations: Operations, name: &str) -> Option<Router<Api>> {
-    let (_, route) = operations.into_iter().find(|(known, _)| *known == name)?;
-    Some(OpenApiRouter::<Api>::new().routes(route()).split_for_parts().0)
+impl Surface {
+    /// The OpenAPI document of the whole face.
+    pub fn document(&self) -> OpenApi {
+        self.collected().1
+    }
+
+    /// All operations in one router.
+    pub fn whole(&self, api: Api) -> Router {
+        (self.around)(self.collected().0, api)
+    }
+
+    /// One operation alone, if there is one of that name.
+    pub fn operation(&self, api: Api, name: &str) -> Option<Router> {
+        let (_, route) = (self.operations)().into_iter().find(|(known, _)| *known == name)?;
+        let (router, _) = OpenApiRouter::<Api>::new().routes(route()).split_for_parts();
+        Some((self.around)(router, api))
+    }
+
+    fn collected(&self) -> (Router<Api>, OpenApi) {
+        let empty = OpenApiRouter::<Api>::with_openapi((self.about)());
+        let all = (self.operations)().into_iter();
+        all.fold(empty, |router, (_, route)| router.routes(route())).split_for_parts()
+    }
 }

@@ -197,7 +197,7 @@ async fn a_chain_that_is_gone_is_a_500_that_consumed_nothing() {
     let ctx = Ctx::new(store, chain, platform);
     carrying.abort();
     drop(carrying.await);
-    let (router, _) = framefair_market::face(Api::new(ctx));
+    let router = framefair_market::SURFACE.whole(Api::new(ctx));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let beside = format!("http://{}", listener.local_addr().expect("an address"));
     let serving = tokio::spawn(async move { axum::serve(listener, router).await });

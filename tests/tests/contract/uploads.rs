@@ -168,8 +168,8 @@ pub(crate) async fn walk(hub: &Hub, client: &Signer) {
 
 /// Who does not hold the token finds nothing, whatever it tries.
 async fn strangers(hub: &Hub, upload: &Uploading<'_>, wallet: &str) {
-    let forged = format!("{}0", &upload.token[..upload.token.len() - 1]);
-    let forged = if forged == upload.token { format!("1{}", &forged[1..]) } else { forged };
+    let (most, last) = upload.token.split_at(upload.token.len() - 1);
+    let forged = format!("{most}{}", if last == "0" { "1" } else { "0" });
     for token in [None, Some(""), Some("x"), Some(forged.as_str()), Some(NOBODY)] {
         let asked = |what: &str, body: Value| {
             let asked = upload.ask(what).json(&body);

@@ -12,9 +12,10 @@ mod words;
 
 pub(crate) use self::node::{Node, NodeRun};
 use self::words::{
-    DOCTOR_EXAMPLES, FIRST_STEPS, JOBS_EXAMPLES, RENDER_EXAMPLES, WALLET_EXAMPLES, WATCH_EXAMPLES,
+    DOCTOR_EXAMPLES, FIRST_STEPS, JOBS_EXAMPLES, LOGIN_EXAMPLES, RENDER_EXAMPLES, WALLET_EXAMPLES,
+    WATCH_EXAMPLES,
 };
-use crate::exit::EXIT_CODES;
+use crate::exit::{EXIT_CODES, Exit, Failure};
 use crate::place::{HubUrl, RpcUrl};
 use crate::settings::{Engine, Frames, Picture, Size};
 
@@ -53,6 +54,14 @@ pub(crate) enum Command {
     /// Earn by rendering for others
     #[command(subcommand)]
     Node(Node),
+    /// Log in to an account at a hub, or make one
+    #[command(after_long_help = LOGIN_EXAMPLES)]
+    Login(Login),
+    /// Show the credits of the account that is logged in
+    Credits(Credits),
+    /// Check the ledger of credits against the chain
+    #[command(subcommand)]
+    Ledger(Ledger),
     /// Check what a client and a node need: Blender, sandbox, disk, clock, hub, chain, wallet
     Doctor(Box<Doctor>),
     /// Start a hub and a chain on this machine (framefair-local)
@@ -78,6 +87,69 @@ pub(crate) struct OnChain {
     /// The chain's JSON-RPC address [default: http://127.0.0.1:8899, unless the hub is elsewhere]
     #[arg(long, env = "FRAMEFAIR_RPC", value_name = "URL", hide_env_values = true)]
     pub(crate) rpc: Option<RpcUrl>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WithSession {
+    /// The file that keeps the session [default: ~/.config/framefair/session.json]
+    #[arg(long, env = "FRAMEFAIR_SESSION", value_name = "FILE")]
+    session: Option<PathBuf>,
+}
+
+impl WithSession {
+    pub(crate) fn file(&self) -> Result<PathBuf, Failure> {
+        if let Some(file) = &self.session {
+            return Ok(file.clone());
+        }
+        let home = std::env::home_dir().filter(|home| !home.as_os_str().is_empty());
+        let home = home.ok_or_else(|| {
+            Failure::new(Exit::Usage, "there is no place for the session", "HOME is not set")
+                .hint("Name a file with --session FILE.")
+        })?;
+        Ok(home.join(".config/framefair/session.json"))
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Login {
+    /// The account's e-mail
+    pub(crate) email: String,
+    #[command(flatten)]
+    pub(crate) hub: ToHub,
+    /// Make the account
+    #[arg(long)]
+    pub(crate) register: bool,
+    /// What the new account is called [default: the part of the e-mail before the @]
+    #[arg(long, requires = "register")]
+    pub(crate) name: Option<String>,
+    #[command(flatten)]
+    pub(crate) session: WithSession,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Credits {
+    #[command(flatten)]
+    pub(crate) session: WithSession,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Ledger {
+    /// Prove an entry from its own text and the chain, without believing the hub
+    Verify(Verify),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// The entry's number or id, from `framefair credits`
+    #[arg(value_name = "ENTRY")]
+    pub(crate) entry: String,
+    /// Who must have signed the anchor [default: whoever did is shown]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) authority: Option<framefair_domain::wallet::Wallet>,
+    #[command(flatten)]
+    pub(crate) chain: OnChain,
+    #[command(flatten)]
+    pub(crate) session: WithSession,
 }
 
 #[derive(Debug, Args)]

@@ -52,6 +52,15 @@ Examples:
 The node finds Blender and the machine's devices, registers under its wallet, and renders what is
 sent to it, each scene in a sandbox. Ctrl-C gives unfinished work back and ends it.";
 
+pub(super) const LOGIN_EXAMPLES: &str = "\
+Examples:
+  framefair login ada@example.com --register --hub http://127.0.0.1:8000
+  framefair credits
+  framefair ledger verify 42
+
+The password is asked for, read from what is piped in, or taken from FRAMEFAIR_PASSWORD. The session is
+kept in a file that only you can read; the commands that need it find it there.";
+
 pub(super) const JOBS_EXAMPLES: &str = "\
 Examples:
   framefair jobs --out frames

@@ -1,6 +1,7 @@
-//! Talks to a hub: one function per route of the market's contract that a client needs. Knows HTTP
+//! Talks to a hub: one function per route of the contracts that a client needs. Knows HTTP
 //! and the envelope; decides nothing about money, and shows nothing.
 
+pub(crate) mod account;
 pub(crate) mod health;
 mod parts;
 pub(crate) mod said;
@@ -280,7 +281,7 @@ async fn refusal(response: Response) -> HubError {
         Ok(bytes) => serde_json::from_slice::<Envelope>(&bytes).ok(),
         Err(error) => return error,
     };
-    let (error, code) = said.map_or((None, None), |said| (said.error, said.code));
+    let (error, code) = said.map_or((None, None), |said| (said.error.or(said.detail), said.code));
     let reason = || {
         StatusCode::from_u16(status).ok().and_then(|s| s.canonical_reason()).unwrap_or("refused")
     };

@@ -29,6 +29,9 @@ pub(super) struct Envelope {
     pub(super) payment: Option<Box<RawValue>>,
     #[serde(default)]
     pub(super) error: Option<String>,
+    /// The same in an account's part of the hub.
+    #[serde(default)]
+    pub(super) detail: Option<String>,
     #[serde(default)]
     pub(super) code: Option<String>,
 }

@@ -1,5 +1,6 @@
 //! Accounts: what is documented, and what must not get in.
 
+use framefair_app::account::Role;
 use serde_json::{Value, json};
 
 use super::people::{PASSWORD, Person, detail, log_in, post};
@@ -102,5 +103,33 @@ async fn whoever_asks_too_often_waits_and_so_does_who_asks_for_one_account() {
     }
     let too_often = |it: &Result<_, _>| matches!(it, Err(framefair_app::Refusal::TooOften));
     assert!((2..=7).contains(&answers.iter().filter(|it| too_often(it)).count()), "{answers:?}");
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_makes_accounts_and_gives_roles_while_the_hub_runs() {
+    let hub = Hub::of("creator", false).await;
+    let books = framefair_local::Books::Folder(hub.data());
+    let appoint =
+        async |email: &str, role| framefair_local::appoint(&books, email.into(), role).await;
+    let made = appoint("root@example.com", Role::Admin).await.expect("made");
+    let password = made.password.expect("a new account has a password");
+    log_in(&hub, "root@example.com", &password).await.is(200);
+    assert_eq!(made.user.role, Role::Admin);
+    // Again: the account is there, and nothing of it changes but the role.
+    let again = appoint("ROOT@example.com", Role::Operator).await.expect("found");
+    assert_eq!((again.user.id, again.user.role), (made.user.id, Role::Operator));
+    assert_eq!(again.password, None);
+    log_in(&hub, "root@example.com", &password).await.is(200);
+    assert!(appoint("nobody", Role::User).await.is_err());
+    let credit = async |amount: &str, reference: Option<String>| {
+        framefair_local::credit(&books, "root@example.com", amount, reference).await
+    };
+    let first = credit("2.5", Some("once".into())).await.expect("credited");
+    assert_eq!(credit("2.5", Some("once".into())).await.expect("credited"), first);
+    assert_eq!(credit("1", None).await.expect("credited").balance_after.to_string(), "3.5000");
+    for bad in ["-1", "0", "NaN", "1e3"] {
+        assert!(credit(bad, None).await.is_err(), "{bad}");
+    }
     hub.stop().await;
 }

@@ -1,0 +1,6 @@
+//! A creator's account: who is logged in here, and what they ask. Passwords are read and never kept.
+
+pub(crate) mod credits;
+pub(crate) mod ledger;
+pub(crate) mod login;
+mod session;
