@@ -264,6 +264,16 @@ const WITH_PROVIDER: &[Case] = &[
     case("market-providerComplete", 404, MISSING),
 ];
 
+/// What a browser is told depends on where it is told it.
+async fn production_is_https_alone(event: &Value, given: &mut Given) {
+    for (environment, header) in [("staging", None), ("production", Some("max-age=31536000"))] {
+        given.values.insert("ENVIRONMENT", environment.into());
+        let answer = invoke("edge-health", event.clone(), given).await.expect("an answer");
+        let said = answer["headers"]["strict-transport-security"].as_str();
+        assert_eq!(said.and_then(|said| said.split(';').next()), header, "{answer}");
+    }
+}
+
 async fn holds(case: &Case, event: &Value, given: &Given) {
     let handler = case.handler;
     let answer = invoke(handler, event.clone(), given).await;
@@ -283,7 +293,7 @@ async fn holds(case: &Case, event: &Value, given: &Given) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_function_answers_its_event_as_its_contract_says() {
-    let ground = ground().await;
+    let mut ground = ground().await;
     let events: BTreeMap<String, Value> = http_events().into_iter().collect();
     let driven: Vec<&str> = EMPTY.iter().map(|case| case.handler).collect();
     let unknown: Vec<&String> =
@@ -302,6 +312,7 @@ async fn each_function_answers_its_event_as_its_contract_says() {
     for case in WITH_PROVIDER {
         holds(case, &events[case.handler], &ground.given).await;
     }
+    production_is_https_alone(&events["edge-health"], &mut ground.given).await;
     ground.stop().await;
 }
 

@@ -11,6 +11,8 @@ use uuid::Uuid;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// For a year, on every name below this one.
+const HTTPS_ALONE: &str = "max-age=31536000; includeSubDomains";
 const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
 
 /// Puts a router into its frame.
@@ -18,11 +20,16 @@ pub fn frame(router: Router) -> Router {
     let set = |name: HeaderName, value: &'static str| {
         SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
     };
+    let router = match crate::environment().as_str() {
+        "production" => router.layer(set(header::STRICT_TRANSPORT_SECURITY, HTTPS_ALONE)),
+        _ => router,
+    };
     router
         .layer(CatchPanicLayer::new())
         .layer(set(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(set(header::X_FRAME_OPTIONS, "DENY"))
         .layer(set(header::REFERRER_POLICY, "strict-origin-when-cross-origin"))
+        .layer(set(header::X_XSS_PROTECTION, "1; mode=block"))
         .layer(set(PERMISSIONS_POLICY, "camera=(), microphone=(), geolocation=()"))
         .layer(set(header::CACHE_CONTROL, "no-store"))
         .layer(from_fn(name_and_log))

@@ -31,6 +31,7 @@ async fn what_nobody_serves_is_said_in_this_faces_words() {
         ("x-content-type-options", "nosniff"),
         ("x-frame-options", "DENY"),
         ("referrer-policy", "strict-origin-when-cross-origin"),
+        ("x-xss-protection", "1; mode=block"),
         ("permissions-policy", "camera=(), microphone=(), geolocation=()"),
     ] {
         assert_eq!(missing.header(name), value);
