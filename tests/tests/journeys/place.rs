@@ -31,6 +31,8 @@ pub(crate) struct Place {
     grace_ms: u32,
     /// Whether providers may listen on this machine, and how long they may be silent.
     legacy_silence_ms: Option<u32>,
+    /// Whether clients pay their provider and not escrow.
+    direct: bool,
     _turn: Turn,
 }
 
@@ -104,15 +106,20 @@ impl Place {
     }
 
     pub(crate) fn with_grace(grace_ms: u32) -> Place {
-        Place::with(grace_ms, None)
+        Place::with(grace_ms, None, false)
+    }
+
+    /// Without escrow.
+    pub(crate) fn direct() -> Place {
+        Place::with(30_000, None, true)
     }
 
     /// With a hub that dials this machine.
     pub(crate) fn with_legacy_providers(silence_ms: u32) -> Place {
-        Place::with(1_000, Some(silence_ms))
+        Place::with(1_000, Some(silence_ms), false)
     }
 
-    fn with(grace_ms: u32, legacy_silence_ms: Option<u32>) -> Place {
+    fn with(grace_ms: u32, legacy_silence_ms: Option<u32>, direct: bool) -> Place {
         static TLS: Once = Once::new();
         TLS.call_once(|| {
             let provider = rustls::crypto::ring::default_provider();
@@ -128,6 +135,7 @@ impl Place {
             scenes,
             grace_ms,
             legacy_silence_ms,
+            direct,
             _turn: turn,
         };
         place.start_hub();
@@ -164,6 +172,9 @@ impl Place {
         if let Some(silence_ms) = self.legacy_silence_ms {
             hub.arg("--allow-loopback-providers").env("FRAMEFAIR_PROBE_EVERY_MS", "300");
             hub.env("FRAMEFAIR_PROVIDER_SILENCE_MS", silence_ms.to_string());
+        }
+        if self.direct {
+            hub.args(["--settlement", "direct"]);
         }
         hub
     }

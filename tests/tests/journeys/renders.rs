@@ -49,6 +49,24 @@ fn one_frame_is_rendered_for_money_and_everybody_is_paid_exactly() {
 }
 
 #[test]
+fn without_escrow_the_provider_has_the_whole_price_and_escrow_nothing() {
+    let place = Place::direct();
+    let _node = place.node("node", &[]);
+    place.client("client");
+    let before = place.balance("client");
+    let answer = place.render("client", &place.scenes.path("animation.blend"), &[]).ok();
+    pixels(&answer.files()[0]);
+    let price = answer.lamports();
+    assert_eq!(place.balance("node"), price, "nobody takes a fee out of it");
+    assert_eq!(before - place.balance("client"), price + place.fee(&answer.text("paymentTx")));
+    let job = place.job(&answer.text("job"));
+    assert_eq!(job["status"], "completed");
+    let audit = place.audit();
+    assert_eq!((&audit["payments_in"], &audit["fees"]), (&0.into(), &0.into()), "{audit}");
+    place.close();
+}
+
+#[test]
 fn eight_frames_become_eight_files_in_which_the_scene_moves() {
     let place = Place::open();
     let _node = place.node("node", &[]);
