@@ -54,6 +54,7 @@ def run(place: Place, cloud: Cloud, market: Market, zips: Path) -> None:
                 "TokenKeys": market.wallet("tokens"),
                 "TokenSecret": cloud.keep_secret("framefair-token", place.path("tokens.json").read_text()),
                 "AnchorWallet": market.wallet("anchor"),
+                "AnchorIntervalSeconds": "1",
                 "AnchorSecret": cloud.keep_secret("framefair-anchor", place.path("anchor.json").read_text()),
                 "FrontSecret": market.front_secret,
                 "UploadSecret": market.upload_secret,

@@ -28,6 +28,7 @@ FAULTS_ONLY: dict[Grant, str] = {
     ("MarketUploadCreate", "s3:AbortMultipartUpload", "Data/uploads/*"): "one request came twice at once",
     ("MarketProviderFailed", "sqs:SendMessage", "payouts"): "the last attempt failed: the client is refunded",
     ("MarketRenderCancel", "sqs:SendMessage", "relay-*"): "the job had just been leased",
+    ("MarketRenderCancel", "dynamodb:GetItem", "Table"): "so it had, and its node is to be free again",
     ("WorkersDispatch", "sqs:SendMessage", "dispatch"): "the hint came before the job may be tried again",
     ("WorkersDispatch", "sqs:SendMessage", "payouts"): "nobody is left who could render it",
     ("WorkersSweeper", "dynamodb:PutItem", "Table"): "a due job gets its next date, or ends",

@@ -94,6 +94,7 @@ async fn ground() -> Ground {
             ("ESCROW_WALLET", escrow.to_string()),
             ("KEYS_SECRET", KEYS.into()),
             ("TOKEN_SECRET", TOKEN.into()),
+            ("ANCHOR_INTERVAL_SECONDS", "300".into()),
             ("ANCHOR_SECRET", ANCHOR.into()),
             ("ANCHOR_WALLET", anchor.to_string()),
             ("TOKEN_KEYS", tokens.to_string()),

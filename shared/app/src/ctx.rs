@@ -182,6 +182,8 @@ pub enum NotReady {
     TokenKeys(#[from] BadTokenKey),
     #[error("the secret that TOKEN_SECRET names cannot be read: {}", .0.detail())]
     TokenSecret(framefair_store::Broken),
+    #[error("ANCHOR_INTERVAL_SECONDS: a whole number of seconds")]
+    AnchorInterval,
     #[error("PING_EVERY_MS: a whole number of milliseconds above 0")]
     PingEvery,
     #[error("the store cannot be opened: {0}")]
@@ -207,7 +209,8 @@ fn wallet(name: &'static str, text: &str) -> Result<Wallet, NotReady> {
 
 impl Platform {
     /// As the environment has it: `ESCROW_WALLET`, `SETTLEMENT`, `REQUIRE_NONCE`,
-    /// `PROVIDER_ENDPOINT_ALLOW`, `UPLOAD_SECRET`, `ANCHOR_WALLET`, `PING_EVERY_MS`.
+    /// `PROVIDER_ENDPOINT_ALLOW`, `UPLOAD_SECRET`, `ANCHOR_WALLET`,
+    /// `ANCHOR_INTERVAL_SECONDS`, `PING_EVERY_MS`.
     fn from_env() -> Result<Platform, NotReady> {
         let mut platform = Platform::new(wallet("ESCROW_WALLET", &need("ESCROW_WALLET")?)?);
         platform.direct = match var("SETTLEMENT").as_deref() {
@@ -224,6 +227,10 @@ impl Platform {
             Some(text) => Some(wallet(ANCHOR_WALLET, &text)?),
             None => None,
         };
+        if let Some(seconds) = var("ANCHOR_INTERVAL_SECONDS") {
+            let seconds: u32 = seconds.parse().map_err(|_| NotReady::AnchorInterval)?;
+            platform.anchor_after_ms = i64::from(seconds) * SECOND_MS;
+        }
         if let Some(every) = var("PING_EVERY_MS") {
             let every = every.parse().ok().filter(|every| *every > 0);
             platform.ping_every_ms = every.ok_or(NotReady::PingEvery)?;

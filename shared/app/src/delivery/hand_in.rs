@@ -5,15 +5,15 @@ use framefair_domain::id::{JobId, ProviderId, UploadId};
 use framefair_domain::job::{Event, State};
 use framefair_domain::signing;
 use framefair_store::rows::{JobRow, ProviderRow};
-use framefair_store::{PutFailed, Queue, WriteFailed, keys};
+use framefair_store::{PutFailed, Queue, TransactFailed, Write, WriteFailed, keys};
 use sha2::{Digest, Sha256};
 
 use super::push::raise_doubt;
 use super::report::shown;
-use super::{AttemptEnd, end_attempt, held_lease, pushed_lease};
+use super::{AttemptEnd, end_attempt, held_lease, holds, pushed_lease};
 use crate::provider::Signed;
 use crate::uploads::{self, Pass, Taken, UploadKind};
-use crate::write::step;
+use crate::write::{replace, step};
 use crate::{Call, Ctx, Hint, Refusal, Report};
 
 const TRIES: usize = 8;
@@ -48,30 +48,21 @@ const MARK_BYTES_MAX: u64 = 100;
 /// other bytes are not.
 pub async fn hand_in(ctx: &Ctx, call: &Call, given: HandIn) -> Result<(), Refusal> {
     let render_ms = milliseconds(&given.render_time)?;
-    let provider = ctx.store.get::<ProviderRow>(&keys::provider(given.provider)).await?;
-    let provider = provider.ok_or(Refusal::NotFound)?;
+    let (provider, job) = (keys::provider(given.provider), keys::job(given.job));
+    let read = tokio::try_join!(ctx.store.get(&provider), ctx.store.get::<JobRow>(&job))?;
+    let provider: ProviderRow = read.0.ok_or(Refusal::NotFound)?;
     let text = signing::complete(given.job, &given.render_time);
     let nonce = given.signed.verify(ctx, call, &provider.wallet, text)?;
-    let job = ctx.store.get::<JobRow>(&keys::job(given.job)).await?.ok_or(Refusal::NotFound)?;
+    let job = read.1.ok_or(Refusal::NotFound)?;
     let file = found(ctx, call, given.result).await?;
-    let job = match held_lease(ctx, given.provider, job.id, job.task.epoch).await {
+    if !holds(&job, given.provider, job.task.epoch) {
         // Its first answer got lost: it was taken, and by now it may be verified.
-        Err(Refusal::StaleLease) if job.provider == given.provider => {
-            let before = was_staged(ctx, &job).await? == Some(file.name());
-            return if before { Ok(()) } else { Err(Refusal::StaleLease) };
-        }
-        held => held?,
-    };
-    if let Some(nonce) = nonce {
-        match ctx.store.write(nonce).await {
-            Err(WriteFailed::Condition) => return Err(Refusal::Replayed),
-            other => other?,
-        }
+        let before =
+            job.provider == given.provider && was_staged(ctx, &job).await? == Some(file.name());
+        return if before { Ok(()) } else { Err(Refusal::StaleLease) };
     }
-    let epoch = job.task.epoch;
     let again = stage(ctx, &job, &file).await?;
-    let report = Report { epoch, render_ms };
-    match remember(ctx, call, given.provider, job.id, report).await {
+    match remember(ctx, call, given.provider, job, nonce, render_ms).await {
         // The first call was dealt with while this one looked.
         Err(Refusal::StaleLease) if again => {}
         remembered => remembered?,
@@ -82,28 +73,53 @@ pub async fn hand_in(ctx: &Ctx, call: &Call, given: HandIn) -> Result<(), Refusa
     Ok(())
 }
 
-/// Nobody hands in twice by himself, so the job itself remembers that its result waits for a verdict.
+/// Nobody hands in twice by himself, so the job itself remembers that its result waits for a verdict. A
+/// nonce is used up by the same write.
 async fn remember(
     ctx: &Ctx,
     call: &Call,
     provider: ProviderId,
-    id: JobId,
-    report: Report,
+    mut job: JobRow,
+    nonce: Option<Write>,
+    render_ms: u64,
 ) -> Result<(), Refusal> {
+    let (id, epoch) = (job.id, job.task.epoch);
     for _ in 0..TRIES {
-        let mut job = held_lease(ctx, provider, id, report.epoch).await?;
+        let mut writes: Vec<Write> = nonce.clone().into_iter().collect();
         if job.state != State::Verifying {
             step(&mut job, Event::Reported, call.now).map_err(|_| Refusal::StaleLease)?;
             let lease = job.task.lease.as_mut().ok_or(Refusal::StaleLease)?;
-            lease.handed_in_ms = Some(report.render_ms);
-            if ctx.save(&mut job).await?.is_err() {
-                continue;
-            }
+            lease.handed_in_ms = Some(render_ms);
+            writes.push(replace(&mut job));
         }
-        ctx.hint(Queue::Verify, &Hint::reported(id, report), 0).await;
-        return Ok(());
+        match all(ctx, writes).await {
+            Ok(()) => {
+                let report = Report { epoch, render_ms };
+                ctx.hint(Queue::Verify, &Hint::reported(id, report), 0).await;
+                return Ok(());
+            }
+            Err(TransactFailed::Conditions(failed)) if nonce.is_some() && failed.contains(&0) => {
+                return Err(Refusal::Replayed);
+            }
+            Err(TransactFailed::Conditions(_) | TransactFailed::Contended) => {
+                job = held_lease(ctx, provider, id, epoch).await?;
+            }
+            Err(other) => return Err(other.into()),
+        }
     }
     Err(Refusal::Busy)
+}
+
+/// All of these or none; a single one needs no transaction.
+async fn all(ctx: &Ctx, mut writes: Vec<Write>) -> Result<(), TransactFailed> {
+    if writes.len() > 1 {
+        return ctx.store.transact(writes).await;
+    }
+    let Some(write) = writes.pop() else { return Ok(()) };
+    ctx.store.write(write).await.map_err(|failed| match failed {
+        WriteFailed::Condition => TransactFailed::Conditions(vec![0]),
+        WriteFailed::Broken(broken) => TransactFailed::Broken(broken),
+    })
 }
 
 async fn found(ctx: &Ctx, call: &Call, result: Handed) -> Result<Found, Refusal> {

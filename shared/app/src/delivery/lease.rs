@@ -43,12 +43,13 @@ pub(crate) async fn held_lease(
     epoch: u32,
 ) -> Result<JobRow, Refusal> {
     let job = ctx.store.get::<JobRow>(&keys::job(id)).await?.ok_or(Refusal::StaleLease)?;
-    let holds = job.task.lease.is_some_and(|lease| lease.node == node);
-    if holds && job.task.epoch == epoch && job.state.is_leased() {
-        Ok(job)
-    } else {
-        Err(Refusal::StaleLease)
-    }
+    if holds(&job, node, epoch) { Ok(job) } else { Err(Refusal::StaleLease) }
+}
+
+/// Whether `node` holds the task under exactly this epoch.
+pub(super) fn holds(job: &JobRow, node: ProviderId, epoch: u32) -> bool {
+    let its = job.task.lease.is_some_and(|lease| lease.node == node);
+    its && job.task.epoch == epoch && job.state.is_leased()
 }
 
 /// The same for what a socket says: one that a newer socket of its node replaced holds nothing.

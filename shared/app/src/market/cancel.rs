@@ -4,8 +4,8 @@ use framefair_domain::id::JobId;
 use framefair_domain::job::{Effect, Event, State};
 use framefair_domain::signing::{self, Once, SignatureRefused};
 use framefair_domain::time::SECOND_MS;
+use framefair_store::TransactFailed;
 use framefair_store::rows::JobRow;
-use framefair_store::{TransactFailed, keys};
 
 use crate::write::{replace, step};
 use crate::{Call, Ctx, Refusal, delivery, provider, settlement};
@@ -64,5 +64,5 @@ pub async fn cancel(ctx: &Ctx, call: &mut Call, cancel: Cancel) -> Result<JobRow
         delivery::release(ctx, call, lease.node, job.id).await;
     }
     ctx.settle(job.id).await;
-    Ok(ctx.store.get::<JobRow>(&keys::job(job.id)).await?.unwrap_or(job))
+    Ok(job)
 }
