@@ -63,6 +63,7 @@ bench: ## One table: costs beside 100,000 items, latency, storms of 1,000 jobs a
 		cargo test --workspace --test contract -- --nocapture latency; \
 		cargo test --workspace --test money -- --nocapture through_a_storm; \
 		cargo test --workspace --test credits -- --nocapture; \
+		cargo bench --package framefair-domain --bench leaves; \
 		cargo test --workspace --test sockets -- --nocapture; \
 	} 2>&1 | awk '{ print; fflush() } sub(/^.*bench: /, "") { table = table $$0 "\n" } \
 		END { printf "\n%s", table }'

@@ -57,6 +57,10 @@ debian_packages() {
     need blender blender "renders the frames; about 170 MB"
     need bwrap bubblewrap "shuts every render into a sandbox without network or host files"
     need prlimit util-linux "caps memory, CPU time and file size of a render"
+    # Where the pages are there already, a demo has no use for it.
+    if [ "$purpose" = test ] || ! infra/docs/fetch.sh --is-done; then
+        need npm npm "fetches the pages of the documentation, and packages that tests use"
+    fi
     [ -e /etc/ssl/certs/ca-certificates.crt ] || {
         say "ca-certificates: certificates of the package registries"
         packages+=(ca-certificates)
@@ -69,7 +73,6 @@ debian_packages() {
             packages+=(python3-venv)
         fi
         need node nodejs "runs the stock JavaScript client of the chain"
-        need npm npm "installs that client"
     fi
     [ ${#packages[@]} -gt 0 ] || return 0
 
@@ -161,6 +164,7 @@ javascript_tools() {
 
 debian_packages
 rust
+infra/docs/fetch.sh || fail "the pages of the documentation could not be fetched"
 case $purpose in
 test)
     python_tools

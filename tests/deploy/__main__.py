@@ -19,6 +19,7 @@ from legacy import Authority
 from market import FLOAT, GAS_SOL, GIFT, PURSE_SOL, Market
 from place import Failed, Place, free_ports
 from roles import compare
+from stripe import Stripe
 
 # Where the provider with an endpoint of its own is.
 ENDPOINTS = "127.0.0.0/8"
@@ -32,6 +33,7 @@ def step(what: str) -> Iterator[None]:
 
 
 def run(place: Place, cloud: Cloud, market: Market, zips: Path) -> None:
+    stripe = Stripe()
     with step("a chain, and a cloud that enforces roles"):
         market.start_chain()
         cloud.start()
@@ -56,6 +58,11 @@ def run(place: Place, cloud: Cloud, market: Market, zips: Path) -> None:
                 "AnchorWallet": market.wallet("anchor"),
                 "AnchorIntervalSeconds": "1",
                 "AnchorSecret": cloud.keep_secret("framefair-anchor", place.path("anchor.json").read_text()),
+                "StripeSecret": cloud.keep_secret("framefair-stripe", stripe.key),
+                "StripeWebhookSecrets": cloud.keep_secret("framefair-webhook", stripe.signing),
+                "StripeApiUrl": stripe.url,
+                "CheckoutSuccessUrl": "https://example.org/paid",
+                "CheckoutCancelUrl": "https://example.org/",
                 "FrontSecret": market.front_secret,
                 "UploadSecret": market.upload_secret,
                 "RelayImage": "registry.example.org/relay:1",
@@ -85,8 +92,8 @@ def run(place: Place, cloud: Cloud, market: Market, zips: Path) -> None:
         by_hand(place, cloud, market, frame, busy)
     with step("a job pushed to a provider's own endpoint over HTTPS, and paid"):
         pushed(place, cloud, market, scene, frame, authority)
-    with step("somebody registers, spends credits, refreshes and logs out"):
-        people(place, cloud, market)
+    with step("somebody registers, spends credits, buys some, refreshes and logs out"):
+        people(place, cloud, market, stripe)
     with step("one address that asks too often"):
         too_many(cloud, market)
     with step("the relay ends in order"):

@@ -12,7 +12,7 @@ import re
 import sys
 
 HEAD_MAX = 64 * 1024
-TO_RELAY = re.compile(r"(/hub)?(/ws|/render|/provider/job/.*/complete)")
+TO_RELAY = re.compile(r"(/hub)?(/ws|/render|/provider/job/.*/complete)|/api/v1/relay/ws/.*|/docs(/assets/.*)?|/redoc|/openapi\.json")
 OURS = ("x-framefair-front:", "x-framefair-viewer:")
 OF_THE_LINE = ("connection:",)
 VIEWERS = itertools.count(1)
@@ -45,7 +45,7 @@ async def pass_on(viewer: Streams, relay: int, gateway: int, api: str) -> None:
         target = target.removeprefix("/hub")
     if origin == gateway:
         target = api + target
-    closing = not path.endswith("/ws")
+    closing = "/ws" not in path
     replaced = OURS + OF_THE_LINE * closing
     headers = [line for line in headers if not line.lower().startswith(replaced)]
     headers += [f"X-Framefair-Front: {os.environ['FRONT_SECRET']}"]

@@ -24,6 +24,12 @@ FLOAT = SOL
 GIFT = "framefair:donation"
 
 
+def said(answer: Any) -> Any:
+    """A document where it is one, else its text."""
+    text = answer.read().decode()
+    return json.loads(text) if answer.headers.get_content_type() == "application/json" else text
+
+
 class Market:
     """A chain, the keys, a relay, a front and a node around a deployed stack."""
 
@@ -84,6 +90,7 @@ class Market:
             | self.environment(cloud)
             | more
             | {
+                "TOKEN_KEYS": self.wallet("tokens"),
                 "LISTEN": f"127.0.0.1:{self.relay_port}",
                 "RELAY_SLOTS": "4",
                 "API_ORIGIN": self.gateway(cloud),
@@ -119,6 +126,12 @@ class Market:
     def give_credits(self, cloud: Cloud, email: str, amount: str) -> None:
         """What an operator does at a terminal."""
         line = [self.place.program("framefair-local"), "admin", "credit", email, amount, "--deployed"]
+        self.place.begin("admin", line, self.environment(cloud) | cloud.operator())
+        self.place.finish("admin")
+
+    def admit(self, cloud: Cloud, node: str) -> None:
+        """The same: nodes of a deployment are looked at before they get strangers' jobs."""
+        line = [self.place.program("framefair-local"), "admin", "admit", node, "--deployed"]
         self.place.begin("admin", line, self.environment(cloud) | cloud.operator())
         self.place.finish("admin")
 
@@ -167,9 +180,9 @@ class Market:
         request = urllib.request.Request(url, data, head, method=verb)
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:
-                return answer.status, json.load(answer)
+                return answer.status, said(answer)
         except urllib.error.HTTPError as refused:
-            return refused.code, json.load(refused)
+            return refused.code, said(refused)
 
     def must(
         self, verb: str, path: str, body: Any = None, form: Any = None, head: dict[str, str] | None = None

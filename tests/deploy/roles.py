@@ -14,6 +14,8 @@ Grant = tuple[str, str, str]
 
 TO_SAY_NO = "S3 asks for it to say that an object is not there"
 JOINED = "the parts are gone: the same call joined them before"
+SILENT = "a node that was not heard of for minutes is listed no more"
+BLAMED = "Blender's own words blame the scene: who else could render it?"
 UNUSED = "an upload that nobody used, a day later"
 
 # Granted for what a run in which nothing goes wrong does not show. Each with what it is for.
@@ -27,8 +29,15 @@ FAULTS_ONLY: dict[Grant, str] = {
     ("MarketUploadCreate", "s3:AbortMultipartUpload", "Data/scenes/*"): "one request came twice at once",
     ("MarketUploadCreate", "s3:AbortMultipartUpload", "Data/uploads/*"): "one request came twice at once",
     ("MarketProviderFailed", "sqs:SendMessage", "payouts"): "the last attempt failed: the client is refunded",
+    ("MarketProviderFailed", "dynamodb:BatchGetItem", "Table"): BLAMED,
+    ("MarketProviderFailed", "dynamodb:Query", "Table/index/ByState"): BLAMED,
     ("MarketRenderCancel", "sqs:SendMessage", "relay-*"): "the job had just been leased",
     ("MarketRenderCancel", "dynamodb:GetItem", "Table"): "so it had, and its node is to be free again",
+    ("CreatorJobDispatch", "dynamodb:DeleteItem", "Table"): SILENT,
+    ("WorkersDispatch", "dynamodb:DeleteItem", "Table"): SILENT,
+    ("CreatorNodeHeartbeat", "dynamodb:PutItem", "Table"): "a node that was silent is listed again",
+    ("CreatorNodeRegister", "dynamodb:DeleteItem", "Table"): "a node that can do less than it said before",
+    ("CreatorJobCancel", "sqs:SendMessage", "dispatch"): "another job waits for the place",
     ("WorkersDispatch", "sqs:SendMessage", "dispatch"): "the hint came before the job may be tried again",
     ("WorkersDispatch", "sqs:SendMessage", "payouts"): "nobody is left who could render it",
     ("WorkersSweeper", "dynamodb:PutItem", "Table"): "a due job gets its next date, or ends",
@@ -43,6 +52,7 @@ FAULTS_ONLY: dict[Grant, str] = {
     ("WorkersSweeper", "sqs:SendMessage", "payouts"): "the hint was lost",
     ("WorkersSweeper", "sqs:SendMessage", "push"): "the hint was lost",
     ("WorkersSweeper", "sqs:SendMessage", "relay-*"): "the hint was lost",
+    (RELAY_ROLE, "s3:GetObject", "Data/uploads/*"): "a creator's payload that is no scene",
     (RELAY_ROLE, "sqs:SendMessage", "dispatch"): "a node gave its task back, or is gone",
     (RELAY_ROLE, "sqs:SendMessage", "relay-*"): "so it did, and hears that it may go",
     (RELAY_ROLE, "sqs:ChangeMessageVisibility", "push"): "a scene that takes long to send",

@@ -71,9 +71,14 @@ const ROOMS: &[Room] = &[
     ),
     room(
         "infra/relay",
-        &["app", "domain", "http", "wire", "outbound", "market"],
+        &["app", "domain", "http", "wire", "outbound", "market", "edge", "docs"],
         "the relay is a courier: what it carries was decided in app and stored by app; what it takes in \
-         for a face it refuses in that face's words",
+         for a face it refuses in that face's words; it has room for the pages that no function has",
+    ),
+    room(
+        "infra/docs",
+        &["edge"],
+        "docs shows the contracts, and of them what the edge knows to be served",
     ),
     room(
         "infra/devcloud",

@@ -16,7 +16,7 @@ use framefair_domain::scheduling::Abilities;
 use framefair_domain::time::Timestamp;
 use framefair_store::rows::{ProviderRow, Status};
 use framefair_store::{Config, Seam, Store, When, Write, setup};
-use runtime::{Given, invoke};
+use runtime::{Given, invoke, secrets};
 use serde_json::Value;
 use tree::{FACES, events};
 
@@ -24,6 +24,8 @@ use tree::{FACES, events};
 const KEYS: &str = "framefair-keys";
 const TOKEN: &str = "framefair-token";
 const ANCHOR: &str = "framefair-anchor";
+const STRIPE: &str = "framefair-stripe";
+const WEBHOOK: &str = "framefair-webhook";
 
 /// Body of an event or of an answer as bytes, decoded where it came encoded.
 fn body(event: &Value) -> Vec<u8> {
@@ -80,8 +82,14 @@ async fn ground() -> Ground {
     let (tokens, token_key) = key("tokens.json");
     let (anchor, anchor_key) = key("anchor.json");
     let keys = format!(r#"{{"escrow": {escrow_key}, "gas": {gas_key}}}"#);
-    let secrets =
-        secrets(BTreeMap::from([(KEYS, keys), (TOKEN, token_key), (ANCHOR, anchor_key)])).await;
+    let secrets = secrets(BTreeMap::from([
+        (KEYS, keys),
+        (TOKEN, token_key),
+        (ANCHOR, anchor_key),
+        (STRIPE, "sk_test_1".into()),
+        (WEBHOOK, "whsec_old\nwhsec_new\n".into()),
+    ]))
+    .await;
     let given = Given {
         values: BTreeMap::from([
             ("ENVIRONMENT", "staging".into()),
@@ -96,8 +104,20 @@ async fn ground() -> Ground {
             ("TOKEN_SECRET", TOKEN.into()),
             ("ANCHOR_INTERVAL_SECONDS", "300".into()),
             ("ANCHOR_SECRET", ANCHOR.into()),
+            ("STRIPE_SECRET", STRIPE.into()),
+            ("STRIPE_WEBHOOK_SECRETS", WEBHOOK.into()),
+            // Nobody buys anything here.
+            ("STRIPE_API_URL", "http://127.0.0.1:9".into()),
+            ("CHECKOUT_SUCCESS_URL", "https://example.com/paid".into()),
+            ("CHECKOUT_CANCEL_URL", "https://example.com/".into()),
             ("ANCHOR_WALLET", anchor.to_string()),
             ("TOKEN_KEYS", tokens.to_string()),
+            ("NODE_ADMISSION", "open".into()),
+            ("DISPATCH_NO_NODE_STATUS", "400".into()),
+            ("IPFS_GATEWAY", String::new()),
+            ("CORS_ORIGINS", String::new()),
+            ("METRICS_TOKEN", "a word for whoever watches".into()),
+            ("RELAY_SLOTS", "4".into()),
             ("SETTLEMENT", "escrow".into()),
             ("PROVIDER_ENDPOINT_ALLOW", String::new()),
             // Nothing stands before them here.
@@ -113,29 +133,6 @@ async fn ground() -> Ground {
         ]),
     };
     Ground { cloud, chain, store, given, _folder: folder }
-}
-
-/// Secrets by their names, as Secrets Manager answers; where it listens. The embedded cloud keeps none.
-async fn secrets(known: BTreeMap<&'static str, String>) -> String {
-    let answer = move |body: String| async move {
-        let asked: Value = serde_json::from_str(&body).expect("a request");
-        let id = asked["SecretId"].as_str().expect("a name");
-        match known.get(id) {
-            Some(text) => {
-                let found = serde_json::json!({ "Name": id, "SecretString": text });
-                (axum::http::StatusCode::OK, axum::Json(found))
-            }
-            None => {
-                let missing = serde_json::json!({ "__type": "ResourceNotFoundException" });
-                (axum::http::StatusCode::BAD_REQUEST, axum::Json(missing))
-            }
-        }
-    };
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let address = listener.local_addr().expect("an address");
-    let router = axum::Router::new().route("/", axum::routing::post(answer));
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    format!("http://{address}")
 }
 
 async fn genesis(rpc: &str) -> String {
@@ -217,6 +214,7 @@ const EMPTY: &[Case] = &[
     case("edge-unknown", 404, &[("/detail", "Not Found"), ("/error", "Not found")]),
     case("creator-version", 200, &[("/name", "framefair"), ("/environment", "staging")]),
     case("creator-healthAlias", 200, &[("/status", "healthy")]),
+    case("creator-metrics", 401, &[("/detail", "Not authenticated")]),
     case("creator-ready", 200, &[("/status", "ready"), ("/checks/redis", "connected")]),
     case("creator-register", 201, &[("/user/email", "ada@example.com"), ("/token_type", "bearer")]),
     case("creator-login", 200, &[("/token_type", "bearer")]),
@@ -226,6 +224,15 @@ const EMPTY: &[Case] = &[
     case("creator-creditHistory", 401, UNKNOWN),
     case("creator-creditDeduct", 401, UNKNOWN),
     case("creator-creditUsage", 401, UNKNOWN),
+    case("creator-creditCheckout", 401, UNKNOWN),
+    case("creator-stripeWebhook", 400, &[("/detail", "Invalid signature")]),
+    case("creator-jobDispatch", 401, UNKNOWN),
+    case("creator-jobList", 401, UNKNOWN),
+    case("creator-jobGet", 401, UNKNOWN),
+    case("creator-jobCancel", 401, UNKNOWN),
+    case("creator-jobResult", 401, UNKNOWN),
+    case("creator-nodeRegister", 201, &[("/status", "REGISTERED")]),
+    case("creator-nodeHeartbeat", 401, &[("/detail", "Invalid node credentials")]),
     case("creator-ledgerProof", 401, UNKNOWN),
     case("creator-ledgerVerify", 401, UNKNOWN),
     case("creator-ledgerAnchors", 401, UNKNOWN),
@@ -264,6 +271,25 @@ const WITH_PROVIDER: &[Case] = &[
     ),
     case("market-providerComplete", 404, MISSING),
 ];
+
+/// Each of the functions lived for one request, and none of them counts for itself.
+async fn what_others_counted_is_shown(event: &Value, given: &Given) {
+    let mut event = event.clone();
+    event["headers"]["authorization"] = "Bearer a word for whoever watches".into();
+    let answer = invoke("creator-metrics", event, given).await.expect("an answer");
+    assert_eq!(answer["statusCode"], 200, "{answer}");
+    let text = String::from_utf8(body(&answer)).expect("text");
+    for line in [
+        r#"http_requests_total{method="GET",endpoint="/version",status_code="200"} 1"#,
+        r#"http_requests_total{method="GET",endpoint="/providers/{id}",status_code="404"} 1"#,
+        r#"http_requests_total{method="GET",endpoint="/providers/{id}",status_code="200"} 1"#,
+        r#"http_request_duration_seconds_count{method="GET",endpoint="/providers"} 2"#,
+        "active_websocket_connections 0",
+    ] {
+        assert!(text.lines().any(|it| it == line), "{line} is not in\n{text}");
+    }
+    assert!(!text.contains("/metrics"), "who watches is not watched:\n{text}");
+}
 
 /// What a browser is told depends on where it is told it.
 async fn production_is_https_alone(event: &Value, given: &mut Given) {
@@ -313,7 +339,23 @@ async fn each_function_answers_its_event_as_its_contract_says() {
     for case in WITH_PROVIDER {
         holds(case, &events[case.handler], &ground.given).await;
     }
+    what_others_counted_is_shown(&events["creator-metrics"], &ground.given).await;
     production_is_https_alone(&events["edge-health"], &mut ground.given).await;
+    ground.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_signing_secret_in_rotation_is_believed_by_the_function() {
+    let ground = ground().await;
+    let named = events("creator").into_iter().find(|(name, _)| name == "creator-stripeWebhook");
+    let (handler, mut event) = named.expect("the webhook has an event");
+    let now_s = framefair_app::Call::live().now.seconds();
+    for (secret, status) in [("whsec_old", 200), ("whsec_new", 200), ("whsec_other", 400)] {
+        let endpoint = framefair_billing::Endpoint::new([secret]).expect("a secret");
+        event["headers"]["stripe-signature"] = endpoint.sign(&body(&event), now_s).into();
+        let answer = invoke(&handler, event.clone(), &ground.given).await.expect("an answer");
+        assert_eq!(answer["statusCode"], status, "{secret}: {answer}");
+    }
     ground.stop().await;
 }
 

@@ -172,6 +172,9 @@ fn what_the_readme_types_for_the_command_line_works() {
 
     let verify = format!("framefair ledger verify {} --json", history["entries"][0]["entry_id"]);
     until("the entry's proof", || shell(&verify).output().expect("bash").status.success());
+    let audit = shell("framefair ledger audit --entries").output().expect("bash");
+    let said = String::from_utf8_lossy(&audit.stdout);
+    assert!(audit.status.success() && said.contains("a chain of roots"), "{said}");
 
     let audit = shell("framefair-local audit --data .framefair").output().expect("bash");
     assert!(audit.status.success(), "{}", String::from_utf8_lossy(&audit.stdout));

@@ -41,6 +41,8 @@ const BYTES_EACH_MAX: u64 = 4 << 10;
 const PING_EVERY: Duration = Duration::from_secs(2);
 /// What is looked at lasts for this many of them.
 const PINGS: u32 = 4;
+/// What a process counts is in the table after two of its rounds.
+const COUNTS_ARE_WRITTEN: Duration = Duration::from_secs(12);
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Both processes have one descriptor for each socket, and some for themselves.
 const OPEN_FILES_BESIDES: u64 = 500;
@@ -274,7 +276,8 @@ async fn an_idle_socket_costs_little_memory_and_its_heartbeats_write_nothing() {
     tokio::time::sleep(ping_every * 2).await;
     let before = ground.resident();
     let mut idle = ground.connect(&providers[WARM..], &pings).await;
-    tokio::time::sleep(ping_every).await;
+    // What was counted of their coming is written by then.
+    tokio::time::sleep(ping_every.max(COUNTS_ARE_WRITTEN)).await;
 
     let (written, slot) = ground.writes().await;
     pings.store(0, Relaxed);

@@ -23,7 +23,9 @@ fn of_document(face: &str, document: &impl serde::Serialize) -> BTreeSet<Route> 
     let paths = document["paths"].as_object().expect("a document has paths").iter();
     paths
         .flat_map(|(path, item)| {
-            let methods = item.as_object().expect("a path has methods").iter();
+            let members = item.as_object().expect("a path has methods").iter();
+            let methods =
+                members.filter(|(name, _)| *name != "parameters" && !name.starts_with("x-"));
             methods.map(move |(method, operation)| {
                 let id = operation["operationId"].as_str().expect("an operation has a name");
                 (format!("{face}-{id}"), method.to_uppercase(), path.clone())
@@ -95,6 +97,22 @@ fn routers_documents_contract_template_and_events_show_one_surface() {
     assert_eq!(alone, of_events(), "left the routers, right events/");
 }
 
+/// Whoever serves it: the document names each operation once, as the contract does.
+#[test]
+fn the_document_that_is_served_describes_every_operation_and_no_other() {
+    let bare = |routes: BTreeSet<Route>| -> Vec<Route> {
+        let bare = |(handler, method, path): Route| {
+            let (_, id) = handler.split_once('-').expect("face-operation");
+            (id.to_owned(), method, path)
+        };
+        let mut routes: Vec<Route> = routes.into_iter().map(bare).collect();
+        routes.sort();
+        routes
+    };
+    let served = bare(of_document("any", &framefair_docs::document()));
+    assert_eq!(served, bare(of_routers().0), "left /openapi.json, right the routers");
+}
+
 #[test]
 fn the_edge_knows_the_verbs_of_every_path_and_of_no_other() {
     let known: BTreeSet<(String, String)> = framefair_edge::KNOWN
@@ -103,8 +121,10 @@ fn the_edge_knows_the_verbs_of_every_path_and_of_no_other() {
             verbs.split(", ").map(|verb| (verb.to_owned(), (*path).to_owned()))
         })
         .collect();
-    let routed = of_template().into_iter().map(|(_, method, path)| (method, path)).collect();
-    assert_eq!(known, routed, "left functions/edge, right template.yaml");
+    let pages = framefair_docs::PATHS.iter().map(|path| ("GET".to_owned(), (*path).to_owned()));
+    let routed = of_template().into_iter().map(|(_, method, path)| (method, path));
+    let routed = routed.chain(pages).collect();
+    assert_eq!(known, routed, "left functions/edge, right template.yaml and the pages");
 }
 
 #[test]

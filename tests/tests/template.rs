@@ -177,10 +177,13 @@ fn keys_are_read_where_they_sign_and_only_verify_writes_results() {
     };
     assert_eq!(who("secretsmanager:GetSecretValue", "KeysSecret"), ["workers-payouts"]);
     assert_eq!(who("secretsmanager:GetSecretValue", "AnchorSecret"), ["workers-anchoring"]);
-    let makers = ["creator-login", "creator-refresh", "creator-register"];
+    let makers = ["creator-login", "creator-nodeRegister", "creator-refresh", "creator-register"];
     let mut signing = who("secretsmanager:GetSecretValue", "TokenSecret");
     signing.sort();
     assert_eq!(signing, makers, "who reads the key of the tokens");
+    assert_eq!(who("secretsmanager:GetSecretValue", "StripeSecret"), ["creator-creditCheckout"]);
+    let webhook = who("secretsmanager:GetSecretValue", "StripeWebhookSecrets");
+    assert_eq!(webhook, ["creator-stripeWebhook"]);
     let knows = |it: &Function| !it.properties["Environment"]["Variables"]["KEYS_SECRET"].is_null();
     let knowing: Vec<String> = functions().into_iter().filter(knows).map(|it| it.handler).collect();
     assert_eq!(knowing, ["workers-payouts"]);
@@ -246,6 +249,10 @@ fn new_relays_find_free_slots_while_the_old_ones_still_hold_theirs() {
     let most = &yaml("template.yaml")["Parameters"]["RelayCount"]["MaxValue"];
     let most = usize::try_from(most.as_u64().expect("a number")).expect("a small number");
     assert_eq!(relay_slots(), 2 * most);
+    let asked =
+        functions().into_iter().find(|it| it.handler == "creator-metrics").expect("metrics");
+    let asked = &asked.properties["Environment"]["Variables"]["RELAY_SLOTS"];
+    assert_eq!(asked.as_str(), Some(relay_slots().to_string().as_str()), "who adds up all relays");
     let (_, service) = resources("AWS::ECS::Service").pop().expect("a service");
     let deployment = &service["Properties"]["DeploymentConfiguration"];
     assert_eq!(deployment["MinimumHealthyPercent"], 100);

@@ -87,7 +87,9 @@ async fn perform(cli: &Cli) -> Result<Report, Failure> {
             Command::Node(Node::Run(args)) => node::run(args, &screen).await,
             Command::Login(args) => account::login::run(args).await,
             Command::Credits(args) => account::credits::run(args).await,
+            Command::Dispatch(args) => account::dispatch::run(args, &screen).await,
             Command::Ledger(Ledger::Verify(args)) => account::ledger::verify(args).await,
+            Command::Ledger(Ledger::Audit(args)) => account::audit::audit(args, &screen).await,
             Command::Doctor(args) => doctor::run(args).await,
             Command::Up(args) => match up::run(args)? {},
         }

@@ -40,6 +40,7 @@ pub(crate) async fn run(args: &NodeRun, screen: &Screen) -> Result<Report, Failu
             minimum: args.price_min,
         },
         machine,
+        renders: !args.no_blender,
         slots: args.max_jobs,
         work: args.work.clone().unwrap_or_else(|| std::env::temp_dir().join("framefair-node")),
     };
@@ -52,7 +53,7 @@ pub(crate) async fn run(args: &NodeRun, screen: &Screen) -> Result<Report, Failu
 
 fn failure(error: AgentError) -> Failure {
     let (exit, next) = match &error {
-        AgentError::NoMachine(_) => (Exit::Usage, "see --blender"),
+        AgentError::NoMachine(_) => (Exit::Usage, "see --blender and --no-blender"),
         AgentError::Refused(_) => (Exit::Network, "check the wallet, the clock and the prices"),
         AgentError::Replaced => {
             (Exit::Usage, "stop the other one, or give this one its own wallet")
@@ -70,6 +71,10 @@ fn tell(screen: &Screen, news: News) {
         News::Machine(what) => ("machine", what.clone(), json!({ "what": what })),
         News::Registered(id) => {
             ("registered", format!("as provider {id}"), json!({ "provider": id }))
+        }
+        News::Joined { node, capabilities } => {
+            let human = format!("creators' node {node}: {}", capabilities.join(", "));
+            ("joined", human, json!({ "node": node, "capabilities": capabilities }))
         }
         News::Online => ("online", "waiting for work".to_owned(), json!({})),
         News::Offline(why) => ("offline", why.clone(), json!({ "why": why })),

@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_price_that_is_no_number_spoils_only_its_own_row() {
-        let text = table(&[provider("odd", "1e-7"), provider("attic\u{1b}[2J", "0.001")]);
+        let text = table(&[provider("odd", "-1"), provider("attic\u{1b}[2J", "0.001")]);
         assert!(text.lines().nth(1).unwrap().contains(" ? "), "{text}");
         assert!(text.contains("attic [2J"), "{text}");
     }

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use framefair_chain::wallet::{self, PayError, Progress};
 use framefair_chain::{
-    Chain, ChainError, Commitment, Config, Fate, KeyError, RENT_EXEMPT_MIN, Seam, Sent, Signer,
+    Chain, ChainError, Commitment, Config, Fate, KeyError, RENT_EXEMPT_MIN, Seam, Seen, Sent,
+    Signer,
 };
 use framefair_domain::money::Lamports;
+use framefair_domain::time::Timestamp;
 use framefair_domain::wallet::{TxSignature, Wallet};
 use tokio::time::sleep;
 
@@ -31,7 +33,8 @@ const CLUSTERS: [(&str, &str); 3] = [
     ("EtWTRABZaYq6iMfeYKouRu166VU2xqa1wcaWoxPkrZBG", "devnet"),
     ("4uhcVJyU9pJkvQyS88uRDiswHXSCkY3zQawwpjk2NsNY", "testnet"),
 ];
-const HISTORY_MAX: usize = 1_000;
+/// What a node lists at once.
+pub(crate) const HISTORY_MAX: usize = 1_000;
 
 /// A connection to the chain.
 #[derive(Clone, Debug)]
@@ -44,8 +47,10 @@ pub(crate) struct Purse {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Said {
     pub(crate) memos: Vec<String>,
-    pub(crate) by: Option<Wallet>,
+    /// Whoever has less after it, and so has signed it; who paid the fee comes first.
+    pub(crate) by: Vec<Wallet>,
     pub(crate) slot: u64,
+    pub(crate) at: Option<Timestamp>,
 }
 
 /// What became of a payment that was begun earlier.
@@ -121,15 +126,46 @@ impl Purse {
         })
     }
 
-    /// What a final transaction says, and who paid for it and so has signed it.
+    /// What a final transaction says, and who paid for it.
     pub(crate) async fn said(&self, transaction: &TxSignature) -> Result<Option<Said>, Failure> {
         let facts = self.chain.facts(transaction, Commitment::Finalized).await;
         let facts = facts.map_err(|error| away(&error))?.filter(|facts| facts.error.is_none());
         Ok(facts.map(|facts| Said {
-            by: facts.deltas.iter().find(|(_, delta)| *delta < 0).map(|(wallet, _)| *wallet),
+            by: facts.deltas.iter().filter(|(_, it)| *it < 0).map(|(wallet, _)| *wallet).collect(),
             memos: facts.memos,
             slot: facts.slot,
+            at: facts.block_time,
         }))
+    }
+
+    /// By how much a final transaction changed the balance of a wallet; none where the node does not have it.
+    pub(crate) async fn moved(
+        &self,
+        transaction: &TxSignature,
+        wallet: &Wallet,
+    ) -> Result<Option<i128>, Failure> {
+        let facts = self.chain.facts(transaction, Commitment::Finalized).await;
+        let facts = facts.map_err(|error| away(&error))?;
+        let delta = |(known, delta): &(Wallet, i128)| if known == wallet { *delta } else { 0 };
+        Ok(facts.map(|facts| facts.deltas.iter().map(delta).sum()))
+    }
+
+    /// Final transactions that name the wallet, newest first: older than `before`, newer than `until`, at
+    /// most `HISTORY_MAX` of them.
+    pub(crate) async fn history(
+        &self,
+        wallet: &Wallet,
+        before: Option<TxSignature>,
+        until: Option<TxSignature>,
+    ) -> Result<Vec<Seen>, Failure> {
+        let history = self.chain.signatures_of(wallet, before, until, HISTORY_MAX).await;
+        history.map_err(|error| away(&error))
+    }
+
+    /// The chain's own time, where the node knows it.
+    pub(crate) async fn now(&self) -> Result<Option<Timestamp>, Failure> {
+        let slot = self.chain.slot(Commitment::Finalized).await.map_err(|error| away(&error))?;
+        self.chain.block_time(slot).await.map_err(|error| away(&error))
     }
 
     /// What to write down before a payment is begun.
@@ -202,11 +238,7 @@ impl Purse {
         while height().await.map_err(|error| away(&error))? <= attempt.last_valid_block_height {
             sleep(LOOK_EVERY).await;
         }
-        let history = self
-            .chain
-            .signatures_of(from, None, None, HISTORY_MAX)
-            .await
-            .map_err(|error| away(&error))?;
+        let history = self.history(from, None, None).await?;
         let ours = history
             .iter()
             .filter(|line| line.error.is_none())

@@ -30,6 +30,8 @@ macro_rules! reasons {
     };
 }
 
+pub(crate) use reasons;
+
 reasons! {
     /// What is wrong with the scene or with what was ordered of it.
     SceneReason {

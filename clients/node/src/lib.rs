@@ -1,7 +1,8 @@
 //! The node agent: connect, fetch, sandbox, render, upload, report.
 //!
-//! Here: the machine and its Blender. What speaks with the hub lives in files of its own and calls
-//! [`machine::detect`] once and [`render::render`] per task.
+//! Here: the machine and its Blender, and [`runners`] for the work that needs none. What speaks with the
+//! hub lives in files of its own and calls [`machine::detect`] once and [`render::render`] or
+//! [`runners::Runners::run`] per task.
 
 pub mod agent;
 pub mod fault;
@@ -12,5 +13,6 @@ mod picture;
 pub mod preflight;
 mod process;
 pub mod render;
+pub mod runners;
 pub mod sandbox;
 mod verdict;

@@ -22,6 +22,12 @@ const ANSWER_MAX: Duration = Duration::from_secs(30);
 const ABILITIES_MAX: Duration = Duration::from_secs(60);
 const EEVEE_TRIAL_MAX: Duration = Duration::from_secs(120);
 
+/// How many threads this machine runs at once.
+pub fn cores() -> u32 {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    u32::try_from(cores).unwrap_or(u32::MAX)
+}
+
 /// One Blender of a machine, and what both can do together.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Machine {
@@ -131,7 +137,7 @@ pub async fn detect(options: &Options) -> Result<Vec<Machine>, NoMachine> {
             formats: vec![".blend".into()],
             device: if options.gpu && !gpus.is_empty() { Device::Gpu } else { Device::Cpu },
             gpus: gpus.clone(),
-            cores: std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32),
+            cores: cores(),
             memory_bytes: memory(),
             sandbox: options.sandbox.clone(),
             denoiser: false,
@@ -220,8 +226,9 @@ async fn abilities(machine: &Machine) -> Result<(Vec<String>, bool), String> {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         render::write_scripts(folder.path()).map_err(|error| error.to_string())?;
         let room = Room {
-            blender: &machine.blender.path,
-            scripts: folder.path(),
+            program: &machine.blender.path,
+            with_folder: true,
+            scripts: Some(folder.path()),
             scene: None,
             out: None,
             gpu: false,

@@ -93,13 +93,14 @@ impl Task {
         let scene = fs::canonicalize(&self.order.scene)
             .map_err(|error| Fault::machine("the scene is not where it was put", error))?;
         let room = Room {
-            blender: &self.machine.blender.path,
-            scripts: &scripts,
+            program: &self.machine.blender.path,
+            with_folder: true,
+            scripts: Some(&scripts),
             scene: Some((&scene, format!("scene{}", self.order.format))),
             out: Some(&out),
             gpu: self.machine.device == Device::Gpu,
         };
-        self.write_order(&room)
+        self.write_order(&room, &scripts)
             .map_err(|error| Fault::machine("the order could not be written down", error))?;
         let threads = self.threads().to_string();
         let command = blender(&self.machine.sandbox, &room, &self.limits, "render.py", &threads);
@@ -170,7 +171,7 @@ impl Task {
         write_scripts(scripts)
     }
 
-    fn write_order(&self, room: &Room<'_>) -> std::io::Result<()> {
+    fn write_order(&self, room: &Room<'_>, scripts: &Path) -> std::io::Result<()> {
         let (order, seen) = (&self.order, self.machine.sandbox.seen(room));
         let text = json!({
             "scene": seen.scene,
@@ -187,7 +188,7 @@ impl Task {
             "device": self.machine.device.word(),
             "offers": self.machine.engines.iter().map(|engine| engine.word()).collect::<Vec<_>>(),
         });
-        fs::write(room.scripts.join("order.json"), text.to_string())
+        fs::write(scripts.join("order.json"), text.to_string())
     }
 }
 

@@ -1,8 +1,8 @@
 //! The room without doors in which a stranger's scene is opened: bubblewrap, and limits around it.
 //!
-//! Knows how to build the command, not what Blender does in it. There is no network, no other process,
-//! no file of the host but `/usr`, the scene and the output folder; nothing can be gained by taking Blender
-//! over. Without bubblewrap the agent refuses to work, unless its owner says `--no-sandbox` himself.
+//! Knows how to build the command, not what is done in it. There is no network, no other process, no
+//! file of the host but `/usr`, the scene and the output folder; nothing can be gained by taking Blender
+//! over. What else runs strangers' instructions stands in the same room. Without bubblewrap the agent refuses to work, unless its owner says `--no-sandbox` himself.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -31,11 +31,13 @@ pub enum Sandbox {
 )]
 pub struct NoSandbox(String);
 
-/// What one Blender gets to see.
+/// What one Blender, or one runner, gets to see.
 pub(crate) struct Room<'a> {
-    pub blender: &'a Path,
+    pub program: &'a Path,
+    /// Whether the program brings libraries and scripts in its own folder, as an unpacked Blender does.
+    pub with_folder: bool,
     /// Read only: the scripts and the order.
-    pub scripts: &'a Path,
+    pub scripts: Option<&'a Path>,
     /// Read only, and its name inside.
     pub scene: Option<(&'a Path, String)>,
     /// The one folder that can be written.
@@ -78,14 +80,14 @@ impl Sandbox {
                 out: Path::new(ROOM).join("out"),
             },
             Sandbox::None => Seen {
-                scripts: room.scripts.to_owned(),
+                scripts: room.scripts.unwrap_or(Path::new("")).to_owned(),
                 scene: scene.map_or_else(PathBuf::new, |(path, _)| path.to_path_buf()),
                 out: room.out.unwrap_or(Path::new("")).to_owned(),
             },
         }
     }
 
-    /// The whole command: limits, walls, then Blender with `args`.
+    /// The whole command: limits, walls, then the program with `args`.
     pub(crate) fn command(&self, room: &Room<'_>, limits: &Limits, args: &[OsString]) -> Command {
         // prlimit replaces itself with what follows, so the child's id is the sandbox's.
         let mut command = Command::new("prlimit");
@@ -107,12 +109,12 @@ impl Sandbox {
             Sandbox::None => {
                 // Not a sandbox: only so that Blender dies with the agent and inherits no secrets.
                 command.args(["setpriv", "--pdeathsig", "KILL", "--"]);
-                let home = room.out.unwrap_or(room.scripts);
+                let home = room.out.or(room.scripts).unwrap_or(Path::new("/"));
                 command.env_clear().env("PATH", "/usr/bin:/bin").env("LC_ALL", "C.UTF-8");
                 command.env("HOME", home).env("TMPDIR", home).current_dir(home);
             }
         }
-        command.arg(room.blender).args(args);
+        command.arg(room.program).args(args);
         command
     }
 }
@@ -165,13 +167,14 @@ fn doors(room: &Room<'_>) -> Vec<OsString> {
     let mut open = |how: &str, host: &Path, inside: &Path| {
         all.extend([how.into(), host.into(), inside.into()]);
     };
-    // A Blender unpacked somewhere brings its libraries and scripts in its own folder.
-    if !room.blender.starts_with("/usr")
-        && let Some(folder) = room.blender.parent()
-    {
-        open("--ro-bind", folder, folder);
+    if !room.program.starts_with("/usr") {
+        let folder = room.program.parent().filter(|_| room.with_folder);
+        let whole = folder.unwrap_or(room.program);
+        open("--ro-bind", whole, whole);
     }
-    open("--ro-bind", room.scripts, &Path::new(ROOM).join("scripts"));
+    if let Some(scripts) = room.scripts {
+        open("--ro-bind", scripts, &Path::new(ROOM).join("scripts"));
+    }
     if let Some((scene, name)) = &room.scene {
         open("--ro-bind", scene, &Path::new(ROOM).join(name));
     }
@@ -201,8 +204,9 @@ mod tests {
         let scene = folder.path().join("any");
         std::fs::write(&scene, "scene").unwrap();
         let room = Room {
-            blender: Path::new("/usr/bin/sh"),
-            scripts: &scripts,
+            program: Path::new("/usr/bin/sh"),
+            with_folder: false,
+            scripts: Some(&scripts),
             scene: Some((&scene, "scene.blend".into())),
             out: Some(&out),
             gpu: false,

@@ -43,14 +43,21 @@ fn status(refusal: &Refusal) -> StatusCode {
         Refusal::Unauthenticated(_) => S::UNAUTHORIZED,
         Refusal::InsufficientCredits { .. } => S::PAYMENT_REQUIRED,
         Refusal::NotFound | Refusal::Missing(_) => S::NOT_FOUND,
-        Refusal::EmailTaken | Refusal::ReferenceReused | Refusal::KeyReused => S::CONFLICT,
+        Refusal::EmailTaken | Refusal::KeyKnown | Refusal::ReferenceReused | Refusal::KeyReused => {
+            S::CONFLICT
+        }
         Refusal::TooLarge => S::PAYLOAD_TOO_LARGE,
         Refusal::TooOften => S::TOO_MANY_REQUESTS,
         Refusal::Busy | Refusal::ChainUnreachable | Refusal::WrongCluster => S::SERVICE_UNAVAILABLE,
+        Refusal::NoPayments
+        | Refusal::NoCheckout
+        | Refusal::NoHealthyNode { unavailable: true, .. } => S::SERVICE_UNAVAILABLE,
         Refusal::Signature(_) | Refusal::Replayed => S::UNAUTHORIZED,
         Refusal::TooExpensive(_)
         | Refusal::QuotaFull
         | Refusal::NoProvider(_)
+        | Refusal::NoHealthyNode { unavailable: false, .. }
+        | Refusal::TooLateToCancel(_)
         | Refusal::Payment(_)
         | Refusal::SignatureUsed
         | Refusal::NotPayable(_)
@@ -58,6 +65,7 @@ fn status(refusal: &Refusal) -> StatusCode {
         | Refusal::PaymentUnseen
         | Refusal::NeverPaid
         | Refusal::NotReady(_)
+        | Refusal::Webhook(_)
         | Refusal::StaleLease => S::BAD_REQUEST,
         Refusal::Broken(_) => S::INTERNAL_SERVER_ERROR,
     }

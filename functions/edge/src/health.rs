@@ -11,10 +11,7 @@ pub(crate) async fn health(headers: HeaderMap) -> Json<Value> {
     if host.starts_with("hub.") {
         return hub_health().await;
     }
-    Json(json!({
-        "status": "healthy", "service": "framefair",
-        "version": env!("CARGO_PKG_VERSION"), "environment": framefair_http::environment(),
-    }))
+    Json(framefair_http::alive())
 }
 
 /// The market's own form of it.

@@ -11,7 +11,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 
-pub use unknown::KNOWN;
+pub use unknown::{KNOWN, not_found};
 
 /// The name that stands before every handler here.
 pub const FACE: &str = "edge";

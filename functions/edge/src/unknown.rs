@@ -8,22 +8,35 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 /// Every path and the verbs it takes. In the cloud the gateway knows the routes and does not tell;
-/// a test holds this equal to the template.
+/// a test holds this equal to the template, and to the pages that stand beside it.
 pub const KNOWN: &[(&str, &str)] = &[
     ("/api/v1/auth/login", "POST"),
     ("/api/v1/auth/logout", "POST"),
     ("/api/v1/auth/refresh", "POST"),
     ("/api/v1/auth/register", "POST"),
     ("/api/v1/credits/balance", "GET"),
+    ("/api/v1/credits/checkout", "POST"),
     ("/api/v1/credits/deduct", "POST"),
     ("/api/v1/credits/history", "GET"),
     ("/api/v1/credits/usage", "GET"),
     ("/api/v1/health", "GET"),
     ("/api/v1/health/ready", "GET"),
+    ("/api/v1/jobs", "GET"),
+    ("/api/v1/jobs/dispatch", "POST"),
+    ("/api/v1/jobs/{job_id}", "GET"),
+    ("/api/v1/jobs/{job_id}/cancel", "POST"),
+    ("/api/v1/jobs/{job_id}/result", "GET"),
+    ("/api/v1/nodes/heartbeat", "POST"),
+    ("/api/v1/nodes/register", "POST"),
     ("/api/v1/ledger/anchors", "GET"),
     ("/api/v1/ledger/{entry_id}/proof", "GET"),
     ("/api/v1/ledger/{entry_id}/verify", "GET"),
+    ("/api/v1/webhooks/stripe", "POST"),
+    ("/docs", "GET"),
+    ("/docs/assets/{file}", "GET"),
     ("/health", "GET"),
+    ("/metrics", "GET"),
+    ("/openapi.json", "GET"),
     ("/provider/job/{jobId}/complete", "POST"),
     ("/provider/job/{jobId}/failed", "POST"),
     ("/provider/pricing", "PUT"),
@@ -31,6 +44,7 @@ pub const KNOWN: &[(&str, &str)] = &[
     ("/provider/status", "PUT"),
     ("/providers", "GET"),
     ("/providers/{id}", "GET"),
+    ("/redoc", "GET"),
     ("/render", "POST"),
     ("/render/pay", "POST"),
     ("/render/{jobId}", "GET"),
@@ -48,13 +62,15 @@ const MARKET: &[&str] = &["hub", "provider", "providers", "render", "stats", "up
 
 pub(crate) async fn refuse(request: Request) -> Response {
     let path = request.uri().path();
-    let Some(allow) = allowed(path) else {
-        let body = body(path, "Not found", "Not Found");
-        return (StatusCode::NOT_FOUND, Json(body)).into_response();
-    };
+    let Some(allow) = allowed(path) else { return not_found(path) };
     let body = body(path, "Method not allowed", "Method Not Allowed");
     let allow = [(header::ALLOW, HeaderValue::from_static(allow))];
     (StatusCode::METHOD_NOT_ALLOWED, allow, Json(body)).into_response()
+}
+
+/// What is said where nothing is.
+pub fn not_found(path: &str) -> Response {
+    (StatusCode::NOT_FOUND, Json(body(path, "Not found", "Not Found"))).into_response()
 }
 
 /// The verbs of a known path; a literal one goes before one with parameters.
@@ -82,7 +98,7 @@ fn is_markets(path: &str) -> bool {
 }
 
 fn body(path: &str, error: &str, detail: &str) -> Value {
-    if path.starts_with("/api/v1/") || path == "/version" {
+    if path.starts_with("/api/v1/") || ["/version", "/metrics"].contains(&path) {
         return json!({ "detail": detail });
     }
     if is_markets(path) {

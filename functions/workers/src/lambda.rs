@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
 use framefair_app::settlement::{Signer, Signers};
 use framefair_app::sweep::Reach;
-use framefair_app::{Ctx, Queue, Refusal, ledger};
+use framefair_app::{Call, Ctx, Queue, Refusal, ledger};
 use lambda_runtime::{Error, LambdaEvent};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -65,8 +65,15 @@ impl Function {
         Ok(Function { ctx, worker, signers, anchor })
     }
 
-    /// Answers which messages must come again.
+    /// Answers which messages must come again. What was counted meanwhile goes to the table before this
+    /// function stands still.
     pub async fn handle(&self, event: LambdaEvent<Value>) -> Result<Value, Error> {
+        let done = self.work(event).await;
+        self.ctx.flush_metrics(&mut Call::live()).await;
+        done
+    }
+
+    async fn work(&self, event: LambdaEvent<Value>) -> Result<Value, Error> {
         match self.worker {
             Worker::Sweeper => {
                 let jobs = sweep(&self.ctx, Reach::Due).await?;

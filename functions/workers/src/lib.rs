@@ -56,9 +56,14 @@ pub async fn watch(ctx: &Ctx) -> Result<usize, Refusal> {
 /// How often a batch of the ledger is looked after within one call.
 const LOOK_AFTER: Duration = Duration::from_secs(2);
 
-/// Seals what is due, and says it on the chain; for at most about `patience`.
+/// Seals what is due, what moved in escrow with it, and says it on the chain; for at most about `patience`.
 pub async fn anchor(ctx: &Ctx, signer: &Signer, patience: Duration) -> Result<u64, Refusal> {
+    // Entries do not wait for a chain that cannot be read, or that has much to say: what is told now is sealed
+    // with the next.
     ledger::seal(ctx, &mut Call::live()).await?;
+    if let Err(refusal) = ledger::gather(ctx, &mut Call::live()).await {
+        tracing::warn!(%refusal, "What moved in escrow could not be told");
+    }
     let looks = patience.as_secs() / LOOK_AFTER.as_secs();
     for _ in 0..looks {
         if ledger::anchor(ctx, &Call::live(), signer).await? == 0 {

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use framefair_app::market::OutputFormat;
 use framefair_app::verification::{
-    self, FrameHash, Inspection, Passed, PassedFile, accept, reject,
+    self, FrameHash, HandedIn, Inspection, Passed, PassedFile, accept, reject,
 };
-use framefair_app::{Broken, Call, Ctx, Hint, Refusal};
+use framefair_app::{Broken, Call, Ctx, Hint, Refusal, jobs};
 use framefair_picture::{
     Expect, Format, FrameZip, Limits, Unzip, Verified, Verifier, ZipLimits, all_alike,
 };
@@ -20,8 +20,13 @@ use crate::Outcome;
 /// Checks the delivery that the hint reports, and passes the verdict on.
 pub async fn verify(ctx: &Ctx, hint: &Hint) -> Result<Outcome, Refusal> {
     let Some(report) = hint.report else { return Ok(Outcome::Done) };
-    let Some(seen) = verification::inspection(ctx, hint.job, report).await? else {
-        return Ok(Outcome::Done);
+    let seen = match verification::handed_in(ctx, hint.job, report).await? {
+        Some(HandedIn::Frames(seen)) => seen,
+        Some(HandedIn::Result(job)) => {
+            Box::pin(jobs::verify(ctx, &mut Call::live(), *job, report)).await?;
+            return Ok(Outcome::Done);
+        }
+        None => return Ok(Outcome::Done),
     };
     let work = tempfile::tempdir().map_err(broken)?;
     match fetch(ctx, &seen, &work).await? {

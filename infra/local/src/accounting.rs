@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use framefair_app::audit::Audit;
 use framefair_app::{Call, Ctx, SettlementId};
+use framefair_store::Seam;
 
 use crate::folder::{Folder, FolderRefused, Ports, read_cloud_key, read_escrow, read_ports};
 use crate::machine::{connect, start_services};
@@ -76,7 +77,8 @@ async fn in_folder<T>(data: &Path, work: impl AsyncFnOnce(&Ctx, bool) -> Result<
         Ok(folder) => {
             let key = folder.cloud_key()?;
             let (cloud, chain) = start_services(&folder, &key, ANY, SLOT_MS).await?;
-            let ctx = connect(&cloud.endpoint_url(), &chain.rpc_url(), &key, escrow).await?;
+            let ctx =
+                connect(&cloud.endpoint_url(), &chain.rpc_url(), &key, escrow, Seam::off()).await?;
             let done = work(&ctx, false).await;
             chain.shutdown().await;
             cloud.shutdown().await;
@@ -86,7 +88,7 @@ async fn in_folder<T>(data: &Path, work: impl AsyncFnOnce(&Ctx, bool) -> Result<
             let key = read_cloud_key(data).context("the running process has left no key")?;
             let ports = read_ports(data).context("the running process has left no ports")?;
             let url = |port: u16| format!("http://127.0.0.1:{port}");
-            let ctx = connect(&url(ports.aws), &url(ports.rpc), &key, escrow).await?;
+            let ctx = connect(&url(ports.aws), &url(ports.rpc), &key, escrow, Seam::off()).await?;
             work(&ctx, true).await
         }
         Err(refused) => Err(refused.into()),

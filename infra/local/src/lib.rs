@@ -4,10 +4,12 @@
 mod accounting;
 mod folder;
 mod machine;
+mod payments;
 mod people;
 mod work;
 
 pub use accounting::{Books, audit, unpark};
 pub use folder::{FolderRefused, Ports};
 pub use machine::{Machine, Options, Providers, start_chain};
-pub use people::{appoint, credit};
+pub use payments::{metrics_token_from_env, payments_from_env};
+pub use people::{admit, appoint, credit, dead_letters, redrive, set_price};

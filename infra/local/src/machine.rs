@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use axum::Router;
+use framefair_app::credits::Payments;
+use framefair_app::metrics::MetricsToken;
 use framefair_app::provider::learn_online;
 use framefair_app::settlement::Signers;
 use framefair_app::{Call, Ctx, Platform, watch};
@@ -16,7 +18,7 @@ use framefair_devcloud::DevCloud;
 use framefair_domain::money::{LAMPORTS_PER_SOL, Lamports};
 use framefair_domain::wallet::Wallet;
 use framefair_http::rate::{Counters, limited};
-use framefair_http::{Api, frame};
+use framefair_http::{Api, Flush, flush_for_ever, frame, measured};
 use framefair_localnet::Localnet;
 use framefair_market::Market;
 use framefair_outbound::{NotReady, Outbound, Reach};
@@ -42,7 +44,15 @@ pub struct Options {
     pub anchor_after_ms: u32,
     /// How long a node whose socket is lost may take to come back.
     pub reconnect_grace_ms: u32,
+    /// How often sockets are pinged.
+    pub ping_every_ms: u32,
     pub providers: Providers,
+    /// What credits are sold with.
+    pub payments: Payments,
+    /// Who shows it may see the totals; without one, everybody may.
+    pub metrics_token: Option<MetricsToken>,
+    /// What its calls to the embedded cloud pass.
+    pub seam: StoreSeam,
 }
 
 /// How providers are treated that get their tasks at an endpoint of their own.
@@ -130,9 +140,10 @@ pub(crate) async fn connect(
     rpc_url: &str,
     key: &CloudKey,
     escrow: Wallet,
+    seam: StoreSeam,
 ) -> Result<Ctx> {
     let config = StoreConfig::local(aws_url, &key.access_key, &key.secret_key);
-    let store = Store::open(config, StoreSeam::off())?;
+    let store = Store::open(config, seam)?;
     let chain = framefair_chain::Config {
         rpc_url: rpc_url.to_owned(),
         second_rpc_url: None,
@@ -155,15 +166,20 @@ impl Machine {
         })?;
         let hub = listener.local_addr()?;
         let (cloud, chain) = start_services(&folder, &key, options.ports, options.slot_ms).await?;
-        let mut ctx = connect(&cloud.endpoint_url(), &chain.rpc_url(), &key, escrow).await?;
+        let mut ctx =
+            connect(&cloud.endpoint_url(), &chain.rpc_url(), &key, escrow, options.seam).await?;
+        ctx.platform.read_rules()?;
         ctx.platform.upload_secret = Some(folder.upload_secret()?);
         let authority = folder.signer("anchor")?;
         ctx.platform.anchor = Some(authority.wallet());
         ctx.platform.anchor_after_ms = options.anchor_after_ms.into();
         ctx.platform.tokens = Some(folder.token_keys()?);
+        ctx.platform.payments = options.payments;
+        ctx.platform.metrics_token = options.metrics_token;
         ctx.platform.rate_limits = options.rate_limits;
         ctx.platform.direct = options.direct;
         ctx.platform.reconnect_grace_ms = options.reconnect_grace_ms.into();
+        ctx.platform.ping_every_ms = options.ping_every_ms.max(1).into();
         ctx.platform.reach.loopback = options.providers.allow_loopback;
         ctx.platform.probe_every_ms = options.providers.probe_every_ms.into();
         ctx.platform.silence_max_ms = options.providers.silence_max_ms.into();
@@ -181,6 +197,10 @@ impl Machine {
         learn_online(&ctx).await?;
         let router = hub_router(&ctx, &relay, options.rate_limits);
         tasks.spawn(relay.run());
+        let (counts, until) = (ctx.clone(), closing.clone());
+        tasks.spawn(async move {
+            let _ = until.run_until_cancelled(flush_for_ever(counts)).await;
+        });
         work::spawn(&mut tasks, &ctx, signers, authority, &closing);
         let stop = closing.clone();
         tasks.spawn(async move {
@@ -202,6 +222,7 @@ impl Machine {
         if drained.await.is_err() {
             self.tasks.shutdown().await;
         }
+        self.ctx.flush_all_metrics(&mut Call::live()).await;
         self.chain.shutdown().await;
         self.cloud.shutdown().await;
     }
@@ -213,7 +234,7 @@ fn hub_router(ctx: &Ctx, relay: &Arc<Relay>, rate_limits: bool) -> Router {
     let (edge, _) = framefair_edge::edge();
     let mut market = framefair_market::SURFACE.whole(api.clone());
     let mut creator = framefair_creator::SURFACE.whole(api);
-    let mut others = edge.merge(relay.router());
+    let mut others = edge.merge(relay.router()).merge(framefair_docs::router());
     if rate_limits {
         let counters = Arc::new(Counters::default());
         let limit = |router| limited::<Market>(router, &counters, framefair_market::SURFACE.rates);
@@ -221,7 +242,7 @@ fn hub_router(ctx: &Ctx, relay: &Arc<Relay>, rate_limits: bool) -> Router {
         creator = limited::<Creator>(creator, &counters, framefair_creator::SURFACE.rates);
     }
     let all = others.merge(creator).merge(market.clone()).nest("/hub", market);
-    let all = framefair_edge::surround(all);
+    let all = measured(framefair_edge::surround(all), ctx.clone(), Flush::Aside);
     frame(ingest::<Market>(ctx.clone(), all))
 }
 

@@ -1,5 +1,7 @@
 //! `framefair-local`: the hub on one machine, and the audit of its money.
 
+mod admin;
+
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -7,11 +9,14 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 use framefair_app::SettlementId;
-use framefair_app::account::Role;
 use framefair_local::{
-    Books, Machine, Options, Ports, Providers, appoint, audit, credit, start_chain, unpark,
+    Books, Machine, Options, Ports, Providers, audit, metrics_token_from_env, payments_from_env,
+    start_chain, unpark,
 };
+use framefair_store::Seam;
 use tracing_subscriber::EnvFilter;
+
+use crate::admin::{Admin, Whose};
 
 /// The whole of Framefair in one process: hub, workers, relay, table, store, queues and a Solana
 /// chain. Everything listens on loopback only and lies in one folder.
@@ -41,7 +46,7 @@ enum Command {
         /// The job, or the wallet that is owed a debt, as the log named it.
         settlement: SettlementId,
     },
-    /// Accounts and their credits, in an operator's hands.
+    /// Accounts, credits, nodes and jobs, in an operator's hands.
     Admin {
         #[command(subcommand)]
         action: Admin,
@@ -58,57 +63,6 @@ enum Command {
         #[arg(long, default_value_t = 400, value_parser = slot_ms())]
         slot_ms: u64,
     },
-}
-
-#[derive(Subcommand)]
-enum Admin {
-    /// Give an account a role; an account that is missing is made, with a password that is shown once.
-    Create {
-        email: String,
-        #[arg(long, value_enum, default_value = "user")]
-        role: RoleName,
-        #[command(flatten)]
-        whose: Whose,
-    },
-    /// Add credits to an account: an adjustment that its history shows.
-    Credit {
-        email: String,
-        /// Such as 100 or 0.5; at most four decimals.
-        amount: String,
-        /// Which of a person's accounts.
-        #[arg(long, default_value = "creator", value_parser = ["creator"])]
-        account: String,
-        /// Names this adjustment: with the same name it happens once, however often it is asked for.
-        #[arg(long)]
-        reference: Option<String>,
-        #[command(flatten)]
-        whose: Whose,
-    },
-}
-
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum RoleName {
-    User,
-    Operator,
-    Admin,
-}
-
-/// Whose books.
-#[derive(Args)]
-#[group(required = true, multiple = false)]
-struct Whose {
-    /// The folder that framefair-local was started with; it may be running.
-    #[arg(long)]
-    data: Option<PathBuf>,
-    /// A deployment in the cloud, found by the variables that its functions have.
-    #[arg(long)]
-    deployed: bool,
-}
-
-impl From<Whose> for Books {
-    fn from(whose: Whose) -> Books {
-        whose.data.map_or(Books::Deployed, Books::Folder)
-    }
 }
 
 #[derive(Args)]
@@ -131,6 +85,9 @@ struct Run {
     /// Milliseconds in which a node whose socket is lost may come back and keep its tasks.
     #[arg(long, env = "FRAMEFAIR_RECONNECT_GRACE_MS", default_value_t = 30_000)]
     reconnect_grace_ms: u32,
+    /// Milliseconds between two pings of a node's socket.
+    #[arg(long, env = "PING_EVERY_MS", default_value_t = 30_000, value_parser = clap::value_parser!(u32).range(100..))]
+    ping_every_ms: u32,
     /// Let providers have their endpoints on this machine. Without it the hub dials public addresses
     /// only.
     #[arg(long)]
@@ -171,7 +128,7 @@ async fn main() -> ExitCode {
         (Some(Command::Unpark { whose, settlement }), _) => {
             unpark(&whose.into(), settlement).await.map(|()| ExitCode::SUCCESS)
         }
-        (Some(Command::Admin { action }), _) => administer(action).await,
+        (Some(Command::Admin { action }), _) => admin::administer(action).await,
         (Some(Command::Chain { data, rpc_port, slot_ms }), _) => {
             run_chain(data, rpc_port, slot_ms).await
         }
@@ -198,12 +155,16 @@ async fn serve(run: Run) -> Result<()> {
         direct: run.settlement == "direct",
         anchor_after_ms: run.anchor_after_ms,
         reconnect_grace_ms: run.reconnect_grace_ms,
+        ping_every_ms: run.ping_every_ms,
         providers: Providers {
             allow_loopback: run.allow_loopback_providers,
             probe_every_ms: run.probe_every_ms,
             silence_max_ms: run.provider_silence_ms,
             ..Providers::default()
         },
+        metrics_token: metrics_token_from_env(),
+        payments: payments_from_env(&format!("http://127.0.0.1:{}/providers", run.port))?,
+        seam: Seam::off(),
     })
     .await?;
     let url = format!("http://{}", machine.hub);
@@ -245,30 +206,6 @@ async fn run_chain(data: PathBuf, rpc_port: u16, slot_ms: u64) -> Result<ExitCod
     println!("rpc     {}", chain.rpc_url());
     stop_signal().await?;
     chain.shutdown().await;
-    Ok(ExitCode::SUCCESS)
-}
-
-async fn administer(action: Admin) -> Result<ExitCode> {
-    match action {
-        Admin::Create { email, role, whose } => {
-            let role = match role {
-                RoleName::User => Role::User,
-                RoleName::Operator => Role::Operator,
-                RoleName::Admin => Role::Admin,
-            };
-            let made = appoint(&whose.into(), email, role).await?;
-            println!("account   {}", made.user.email);
-            println!("id        {}", made.user.id);
-            if let Some(password) = made.password {
-                println!("password  {password}   (shown once)");
-            }
-        }
-        Admin::Credit { email, amount, account: _, reference, whose } => {
-            let entry = credit(&whose.into(), &email, &amount, reference).await?;
-            println!("credited  {} to {email}, who has {} now", entry.amount, entry.balance_after);
-            println!("reference {}", entry.reference);
-        }
-    }
     Ok(ExitCode::SUCCESS)
 }
 

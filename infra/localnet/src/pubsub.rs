@@ -94,7 +94,12 @@ async fn serve(mut socket: WebSocket, node: Arc<Node>, _place: OwnedSemaphorePer
                     Some(Ok(Message::Text(text))) => session.hear(text.as_bytes()).await,
                     Some(Ok(Message::Binary(bytes))) => session.hear(&bytes).await,
                     Some(Ok(Message::Ping(_) | Message::Pong(_))) => Vec::new(),
-                    Some(Ok(Message::Close(_)) | Err(_)) | None => return,
+                    Some(Ok(Message::Close(_))) => {
+                        // The answer goes out with the next look at the socket.
+                        drop(timeout(SEND_MAX, socket.recv()).await);
+                        return;
+                    }
+                    Some(Err(_)) | None => return,
                 }
             }
             _ = pings.tick() => {

@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use framefair_app::delivery::{self, Connected, Put, Session};
+use framefair_app::delivery::{self, Connected, Order, Put, Session, Work};
+use framefair_app::jobs::{self, Delivery};
 use framefair_app::uploads::PART_BYTES;
 use framefair_app::verification;
 use framefair_app::{Call, Ctx, JobState, Refusal, Report};
 use framefair_domain::id::JobId;
 use framefair_domain::time::Timestamp;
 use framefair_wire::market::{
-    Assignment, Attempt, Fault, FromProvider, Outcome, Progress, Scene, ToProvider, Tree,
+    Assignment, Attempt, Fault, FromProvider, Outcome, Progress, Scene, Task, ToProvider, Tree,
 };
 
 /// Progress is written at most this often, and not for tasks that are done sooner.
@@ -49,12 +50,7 @@ impl<'a> Attempts<'a> {
     pub(crate) async fn take(&mut self, frame: FromProvider) -> Answers {
         let (about, answered) = match frame {
             FromProvider::Ready { slots } => return self.ready(slots).await,
-            FromProvider::Accepted(attempt) => {
-                if let Some(known) = self.known.get_mut(&attempt) {
-                    known.accepted = true;
-                }
-                return Vec::new();
-            }
+            FromProvider::Accepted(attempt) => (attempt, self.accepted(attempt).await),
             FromProvider::Progress { attempt, progress } => {
                 (attempt, self.progress(attempt, progress).await)
             }
@@ -115,7 +111,7 @@ impl<'a> Attempts<'a> {
             }
         };
         let ours = order.filter(|order| order.lease.node == self.session.node);
-        let current = ours.as_ref().map(|o| Attempt { job_id: job, epoch: o.job.task.epoch });
+        let current = ours.as_ref().map(|o| Attempt { job_id: job, epoch: o.epoch });
         let mut answers = self.settle_others(job, current).await;
         let (Some(order), Some(attempt)) = (ours, current) else { return answers };
         if !self.works {
@@ -124,26 +120,21 @@ impl<'a> Attempts<'a> {
         }
         let known = self.know(attempt);
         if known.assignment.is_none() && !known.accepted {
-            let assign = ToProvider::Assign(Box::new(assignment(attempt, &order)));
+            let assign = assignment(attempt, &order);
             known.assignment = Some(assign.clone());
-            if let Some(payment) = order.job.payment.filter(|_| attempt.epoch == 1) {
-                let tx_signature = payment.signature.to_string();
-                answers.push(ToProvider::JobPaid { job_id: job, tx_signature });
-            }
+            answers.extend(paid(attempt, &order));
             answers.push(assign);
         }
         answers
     }
 
     /// A provider that gets its tasks at its endpoint hears here that one is on its way, once.
-    fn tell_paid(&mut self, attempt: Attempt, order: &delivery::Order) -> Option<ToProvider> {
+    fn tell_paid(&mut self, attempt: Attempt, order: &Order) -> Option<ToProvider> {
         if self.known.contains_key(&attempt) {
             return None;
         }
         self.know(attempt);
-        let payment = order.job.payment.as_ref()?;
-        let tx_signature = payment.signature.to_string();
-        Some(ToProvider::JobPaid { job_id: attempt.job_id, tx_signature })
+        paid(attempt, order)
     }
 
     /// Ends what this connection remembers of the job under any other lease than `current`.
@@ -176,6 +167,16 @@ impl<'a> Attempts<'a> {
         let waiting =
             self.known.values().filter(|known| !known.accepted && known.reported.is_none());
         waiting.filter_map(|known| known.assignment.clone()).collect()
+    }
+
+    async fn accepted(&mut self, attempt: Attempt) -> Result<Answers, Refusal> {
+        let Some(known) = self.known.get_mut(&attempt) else { return Ok(Vec::new()) };
+        known.accepted = true;
+        if let Some(ToProvider::Perform(_)) = known.assignment {
+            let (job, epoch) = (attempt.job_id, attempt.epoch);
+            jobs::started(self.ctx, &Call::live(), self.session, job, epoch).await?;
+        }
+        Ok(Vec::new())
     }
 
     async fn declined(&mut self, attempt: Attempt) -> Result<Answers, Refusal> {
@@ -231,9 +232,8 @@ impl<'a> Attempts<'a> {
         if waiting.is_some_and(|at| at.elapsed() < VERIFY_AGAIN_AFTER) {
             return Ok(Vec::new());
         }
-        let report = Report { epoch: attempt.epoch, render_ms };
-        match delivery::done(self.ctx, self.session, attempt.job_id, report).await {
-            Ok(_) => {
+        match self.report(attempt, render_ms).await {
+            Ok(()) => {
                 self.know(attempt).reported = Some(Instant::now());
                 Ok(Vec::new())
             }
@@ -245,6 +245,18 @@ impl<'a> Attempts<'a> {
             }
             Err(refusal) => Err(refusal),
         }
+    }
+
+    async fn report(&self, attempt: Attempt, render_ms: u64) -> Result<(), Refusal> {
+        let (job, epoch) = (attempt.job_id, attempt.epoch);
+        let known = self.known.get(&attempt).and_then(|known| known.assignment.as_ref());
+        if let Some(ToProvider::Perform(task)) = known {
+            let delivery = Delivery::At(&task.result_ref);
+            return jobs::deliver(self.ctx, &Call::live(), self.session, job, epoch, delivery)
+                .await;
+        }
+        let report = Report { epoch, render_ms };
+        delivery::done(self.ctx, self.session, job, report).await.map(drop)
     }
 
     async fn failed(
@@ -286,24 +298,51 @@ fn settled(attempt: Attempt, state: JobState) -> ToProvider {
     ToProvider::Settled { attempt, outcome }
 }
 
-fn assignment(attempt: Attempt, order: &delivery::Order) -> Assignment {
-    let job = &order.job;
-    Assignment {
-        attempt,
-        scene: Scene {
-            url: order.scene_url.clone(),
-            name: job.scene.name.clone(),
-            format: job.scene.format(),
-            bytes: job.scene.bytes,
-            sha256: job.scene.sha256.clone(),
-            tree: job.scene.tree.clone().map(|sha256| Tree { sha256, part_bytes: PART_BYTES }),
-        },
-        frames: job.frames(),
-        width: job.settings.width,
-        height: job.settings.height,
-        engine: job.settings.engine.clone(),
-        samples: job.settings.samples,
-        output: delivery::output_word(job.settings.output).to_owned(),
-        until: order.lease.until.0,
+/// Who renders for a wallet hears of its payment, with the first lease.
+fn paid(attempt: Attempt, order: &Order) -> Option<ToProvider> {
+    if attempt.epoch != 1 {
+        return None;
+    }
+    let Work::Frames { job, .. } = &order.work else { return None };
+    let tx_signature = job.deal.payment.as_ref()?.signature.to_string();
+    Some(ToProvider::JobPaid { job_id: attempt.job_id, tx_signature })
+}
+
+fn assignment(attempt: Attempt, order: &Order) -> ToProvider {
+    let until = order.lease.until.0;
+    match &order.work {
+        Work::Frames { job, scene_url } => {
+            let (scene, settings) = (&job.deal.scene, &job.deal.settings);
+            let tree = scene.tree.clone().map(|sha256| Tree { sha256, part_bytes: PART_BYTES });
+            let scene = Scene {
+                url: scene_url.clone(),
+                name: scene.name.clone(),
+                format: scene.format(),
+                bytes: scene.bytes,
+                sha256: scene.sha256.clone(),
+                tree,
+            };
+            ToProvider::Assign(Box::new(Assignment {
+                attempt,
+                scene,
+                frames: job.frames(),
+                width: settings.width,
+                height: settings.height,
+                engine: settings.engine.clone(),
+                samples: settings.samples,
+                output: delivery::output_word(settings.output).to_owned(),
+                until,
+            }))
+        }
+        Work::Payload(payload) => ToProvider::Perform(Box::new(Task {
+            attempt,
+            job_type: payload.job.deal.kind.clone(),
+            payload: payload.text.clone(),
+            input_url: payload.input_url.clone(),
+            input_name: payload.job.deal.input.as_ref().map(|input| input.name.clone()),
+            upload_url: payload.upload_url.clone(),
+            result_ref: payload.result_ref.clone(),
+            until,
+        })),
     }
 }

@@ -23,19 +23,23 @@ use crate::relay::Order;
 
 /// Most frames are shorter, and a longer one gets what it needs: ten thousand idle sockets cost forty
 /// megabytes at most (the test `sockets`).
-const READ_BUFFER_BYTES: usize = 512;
+pub(crate) const READ_BUFFER_BYTES: usize = 512;
 /// Work that was not accepted is sent again.
 const RESEND_EVERY: Duration = Duration::from_secs(10);
 /// One frame must leave within this time, or the peer is taken for gone.
-const SEND_WITHIN: Duration = Duration::from_secs(20);
+pub(crate) const SEND_WITHIN: Duration = Duration::from_secs(20);
 
 /// Why a connection ends, as the peer is told.
-type Goodbye = (u16, &'static str);
+pub(crate) type Goodbye = (u16, &'static str);
 
 const SILENT: Goodbye = (close::SILENT, "nothing was heard for 90 seconds");
 const UNAUTHORIZED: Goodbye = (close::UNAUTHORIZED, "unauthorized");
-const UNREADY: Goodbye = (close::UNREADY, "busy, try again in a moment");
-const GONE: Goodbye = (1000, "");
+pub(crate) const UNREADY: Goodbye = (close::UNREADY, "busy, try again in a moment");
+pub(crate) const GONE: Goodbye = (1000, "");
+pub(crate) const REPLACED: Goodbye = (close::REPLACED, "a newer connection of this node took over");
+/// Nobody is waited for longer than this.
+const GOODBYE_WITHIN: Duration = Duration::from_secs(2);
+pub(crate) const RESTARTING: Goodbye = (close::RESTARTING, "the hub restarts");
 
 pub(crate) async fn upgrade(
     State(relay): State<Arc<Relay>>,
@@ -116,11 +120,11 @@ async fn converse(
         let (at, due) = times.next();
         let answers = tokio::select! {
             biased;
-            () = relay.closing.cancelled() => return (close::RESTARTING, "the hub restarts"),
+            () = relay.closing.cancelled() => return RESTARTING,
             order = orders.next() => match order {
                 Some(Order::Look(job)) => Box::pin(attempts.look(job)).await,
                 Some(Order::Replaced) => {
-                    return (close::REPLACED, "a newer connection of this node took over");
+                    return REPLACED;
                 }
                 None => return GONE,
             },
@@ -194,7 +198,7 @@ impl Times {
 
 /// The node's row says that the socket is gone; its tasks are looked after once the time in which
 /// it may come back is over.
-async fn part(relay: &Relay, session: Session) {
+pub(crate) async fn part(relay: &Relay, session: Session) {
     match delivery::disconnect(&relay.ctx, &Call::live(), session).await {
         Ok(Some(node)) => {
             let grace = relay.ctx.platform.reconnect_grace_ms;
@@ -214,13 +218,20 @@ async fn send(socket: &mut WebSocket, frame: &ToProvider) -> Result<(), ()> {
     sent.map_err(|_| ())?.map_err(|_| ())
 }
 
-async fn goodbye(socket: &mut WebSocket, (code, reason): Goodbye) {
+/// Ends the conversation as the protocol has it: a close of the other side is answered, and one of ours waits
+/// for its answer. Who goes on talking is not heard any more.
+pub(crate) async fn goodbye(socket: &mut WebSocket, (code, reason): Goodbye) {
     let close = Message::Close(Some(CloseFrame { code, reason: reason.into() }));
-    drop(timeout(Duration::from_secs(2), socket.send(close)).await);
+    let ends = async {
+        // Where the other side closed first, its answer goes out with the next look at the socket.
+        let _ = socket.send(close).await;
+        while let Some(Ok(_)) = socket.recv().await {}
+    };
+    drop(timeout(GOODBYE_WITHIN, ends).await);
 }
 
 /// Spreads what would otherwise happen to all sockets at once.
-fn jittered(period: Duration) -> Duration {
+pub(crate) fn jittered(period: Duration) -> Duration {
     let lot = u32::try_from(Call::live().lot() % 1_000).unwrap_or(0);
     period * lot / 1_000
 }

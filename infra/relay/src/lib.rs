@@ -3,10 +3,12 @@
 
 mod attempts;
 mod connection;
+mod fleet;
 mod forward;
 mod ingest;
 mod push;
 mod relay;
+mod tasks;
 
 pub use forward::{Onward, forward};
 pub use ingest::ingest;

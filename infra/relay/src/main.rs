@@ -9,9 +9,9 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use axum::routing::get;
 use axum::{Json, Router};
-use framefair_app::Ctx;
-use framefair_http::Front;
+use framefair_app::{Call, Ctx};
 use framefair_http::rate::{Counters, limited, wanted};
+use framefair_http::{Flush, Front, flush_for_ever, measured};
 use framefair_market::{Market, SURFACE};
 use framefair_outbound::{Home, Outbound};
 use framefair_relay::{Onward, Relay, forward, ingest};
@@ -66,17 +66,20 @@ async fn serve() -> Result<()> {
     };
     tracing::info!(slot = relay.slot(), %listen, "The relay serves");
     let onward = Onward { home, front: front.clone() };
-    let way_in = ingest::<Market>(ctx, forward::<Market>(onward));
-    let mut sockets = relay.router();
+    let way_in = ingest::<Market>(ctx.clone(), forward::<Market>(onward));
+    let mut open = relay.router().merge(framefair_docs::router());
     if wanted()? {
-        sockets = limited::<Market>(sockets, &Arc::new(Counters::default()), SURFACE.rates);
+        open = limited::<Market>(open, &Arc::new(Counters::default()), SURFACE.rates);
     }
-    let mut router = sockets.merge(way_in);
+    // What goes on to the API is counted there.
+    let open = measured(framefair_edge::surround(open), ctx.clone(), Flush::Aside);
+    let mut router = open.merge(way_in);
     if let Some(front) = front {
         router = front.before(router);
     }
     let router = router.merge(health(relay.slot()));
     let running = tokio::spawn(relay.clone().run());
+    tokio::spawn(flush_for_ever(ctx.clone()));
     let stopped = closing.clone().cancelled_owned();
     let service = framefair_http::frame(router).into_make_service_with_connect_info::<SocketAddr>();
     let serving = tokio::spawn(async move {
@@ -91,6 +94,7 @@ async fn serve() -> Result<()> {
         tokio::time::timeout(SOCKETS_END, sockets),
         tokio::time::timeout(REQUESTS_END, serving)
     );
+    ctx.flush_all_metrics(&mut Call::live()).await;
     if sockets.is_err() || requests.is_err() {
         tracing::warn!("Some connections did not end in time");
     }

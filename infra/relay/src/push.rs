@@ -115,16 +115,16 @@ async fn send(relay: &Relay, parcel: &Parcel) -> Result<Pushed, Refusal> {
     let noted = ours_broke.clone();
     let upload = Upload {
         part: PART_FILE,
-        file_name: job.scene.name.clone(),
+        file_name: job.deal.scene.name.clone(),
         bytes: scene.head.size,
         stream: scene.body.into_stream().inspect_err(move |_| noted.store(true, Ordering::Relaxed)),
     };
     let settings = Settings {
-        resolution: Resolution { width: job.settings.width, height: job.settings.height },
-        frames: Frames { start: job.settings.frames.start, end: job.settings.frames.end },
-        engine: job.settings.engine.clone(),
-        samples: job.settings.samples,
-        output_format: delivery::output_word(job.settings.output),
+        resolution: Resolution { width: job.deal.settings.width, height: job.deal.settings.height },
+        frames: Frames { start: job.deal.settings.frames.start, end: job.deal.settings.frames.end },
+        engine: job.deal.settings.engine.clone(),
+        samples: job.deal.settings.samples,
+        output_format: delivery::output_word(job.deal.settings.output),
     };
     let settings = serde_json::to_string(&settings).unwrap_or_else(|_| "{}".to_owned());
     let texts = [(PART_JOB, job.id.to_string()), (PART_SETTINGS, settings)];

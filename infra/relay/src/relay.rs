@@ -14,7 +14,7 @@ use futures::channel::mpsc;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::{connection, push};
+use crate::{connection, fleet, push};
 
 /// A slot's lease is renewed this often; it lives three times as long.
 const RENEW_EVERY: Duration = Duration::from_secs(10);
@@ -96,7 +96,11 @@ impl Relay {
     /// The sockets' paths.
     pub fn router(self: &Arc<Relay>) -> Router {
         let market = any(connection::upgrade);
-        Router::new().route("/ws", market.clone()).route("/hub/ws", market).with_state(self.clone())
+        Router::new()
+            .route("/ws", market.clone())
+            .route("/hub/ws", market)
+            .route("/api/v1/relay/ws/{node_id}", any(fleet::upgrade))
+            .with_state(self.clone())
     }
 
     /// Claims the slot. Nodes may connect once this has returned.
@@ -115,6 +119,7 @@ impl Relay {
         let renewing = async {
             loop {
                 tokio::time::sleep(RENEW_EVERY).await;
+                self.ctx.metrics.sockets_stand(self.standing().len());
                 match self.claim().await {
                     Ok(()) => {}
                     Err(Refusal::Busy) => {

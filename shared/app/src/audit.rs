@@ -8,7 +8,9 @@ use framefair_domain::id::JobId;
 use framefair_domain::settlement::{Inflow, Outflow, SettlementId};
 use framefair_domain::wallet::Wallet;
 use framefair_store::keys;
-use framefair_store::rows::{DebtRow, Inbound, InflowRow, JobRow, OutflowRow, WayOutRow};
+use framefair_store::rows::{
+    DebtRow, Inbound, InflowRow, JobRow, MarketJob, OutflowRow, WayOutRow,
+};
 use serde::Serialize;
 
 use crate::watch::job_of;
@@ -113,7 +115,8 @@ pub async fn audit(ctx: &Ctx) -> Result<Audit, Refusal> {
     let Left { jobs, mut debts } = left;
     let keys: Vec<_> = jobs.keys().map(|id| keys::job(*id)).collect();
     let rows = ctx.store.get_many::<JobRow>(&keys).await?;
-    let rows: HashMap<JobId, JobRow> = rows.into_iter().map(|job| (job.id, job)).collect();
+    let rows = rows.into_iter().filter_map(JobRow::market);
+    let rows: HashMap<JobId, MarketJob> = rows.map(|job| (job.id, job)).collect();
     for (id, left) in jobs {
         match rows.get(&id) {
             Some(job) => one_job(job, left, &mut audit, &mut debts),
@@ -204,9 +207,9 @@ async fn one_transaction(
         }
         if entry.kind != Inbound::Payment
             && let Some(job) = job_of(&facts)
-            && let Some(job) = ctx.store.get::<JobRow>(&keys::job(job)).await?
-            && job.inflow != Inflow::Reverted
-            && job.payment.is_some_and(|payment| payment.signature == signature)
+            && let Some(job) = ctx.market_job(job).await?
+            && job.deal.inflow != Inflow::Reverted
+            && job.deal.payment.is_some_and(|payment| payment.signature == signature)
         {
             audit.find(format!("{signature}: paid job {} and is booked otherwise", job.id));
         }
@@ -255,8 +258,8 @@ async fn outflow_of(
 
 /// What a job has left in escrow must be what its row says it should. Legs of its plan that became
 /// debts are no more the job's.
-fn one_job(job: &JobRow, left: i128, audit: &mut Audit, debts: &mut HashMap<Wallet, Sums>) {
-    if job.inflow == Inflow::Reverted {
+fn one_job(job: &MarketJob, left: i128, audit: &mut Audit, debts: &mut HashMap<Wallet, Sums>) {
+    if job.deal.inflow == Inflow::Reverted {
         audit.reverted_jobs += 1;
         audit.strays_in += left;
         audit.strays_held += left;
@@ -267,15 +270,15 @@ fn one_job(job: &JobRow, left: i128, audit: &mut Audit, debts: &mut HashMap<Wall
         return;
     }
     let mut left = left;
-    let legs = job.plan.iter().flat_map(|plan| &plan.legs);
-    for leg in legs.filter(|leg| job.kept.contains(&leg.kind)) {
+    let legs = job.deal.plan.iter().flat_map(|plan| &plan.legs);
+    for leg in legs.filter(|leg| job.deal.kept.contains(&leg.kind)) {
         let lamports = i128::from(leg.lamports.0);
         debts.entry(leg.to).or_default().owed += lamports;
         left -= lamports;
     }
-    match job.outflow {
+    match job.deal.outflow {
         Outflow::Settled => {
-            let kept = job.plan.as_ref().map_or(0, |plan| i128::from(plan.kept.0));
+            let kept = job.deal.plan.as_ref().map_or(0, |plan| i128::from(plan.kept.0));
             audit.fees += kept;
             if left != kept {
                 audit.find(format!(

@@ -3,15 +3,16 @@
 use framefair_chain::Chain;
 use framefair_domain::id::{JobId, ProviderId};
 use framefair_domain::money::{LAMPORTS_PER_SOL, Lamports};
-use framefair_domain::reach::{NotANetwork, Reach};
+use framefair_domain::reach::Reach;
 use framefair_domain::settlement::SettlementId;
 use framefair_domain::time::{HOUR_MS, MINUTE_MS, SECOND_MS};
 use framefair_domain::wallet::Wallet;
 use framefair_store::{Queue, Store};
 use serde::{Deserialize, Serialize};
 
-use crate::account::{BadTokenKey, TokenKeys};
-use crate::credits::{Numbers, Turns};
+use crate::account::TokenKeys;
+use crate::credits::{Numbers, Payments, Turns};
+use crate::metrics::{Metrics, MetricsToken};
 use crate::provider::Known;
 use crate::uploads::UploadSecret;
 use crate::{Broken, Refusal};
@@ -22,6 +23,8 @@ pub struct Ctx {
     pub store: Store,
     pub chain: Chain,
     pub platform: Platform,
+    /// What this process counts.
+    pub metrics: Metrics,
     /// Providers that this process has seen online.
     pub(crate) known: Known,
     /// Numbers of entries that this process has taken.
@@ -39,6 +42,12 @@ pub struct Platform {
     pub direct: bool,
     /// Refuse signatures that could be replayed.
     pub require_nonce: bool,
+    /// Whether nodes that nobody has looked at may take the jobs of others.
+    pub open_fleet: bool,
+    /// Where nobody can do a job, that is said with 503 and not with 400.
+    pub no_node_is_unavailable: bool,
+    /// Where nodes fetch what creators name by `ipfs://`.
+    pub ipfs_gateway: Option<String>,
     /// A task may hold its lease for this long, whatever happens.
     pub lease_max_ms: i64,
     /// A leased task without any sign of work is taken back after this.
@@ -77,6 +86,12 @@ pub struct Platform {
     pub rate_limits: bool,
     /// Behind the tokens of people and nodes; functions that see neither have none.
     pub tokens: Option<TokenKeys>,
+    /// What credits are sold with, where they are.
+    pub payments: Payments,
+    /// Who shows it may see the totals; without one, everybody may.
+    pub metrics_token: Option<MetricsToken>,
+    /// How many slots there are for relays.
+    pub relay_slots: u8,
 }
 
 impl Platform {
@@ -85,6 +100,9 @@ impl Platform {
             escrow,
             direct: false,
             require_nonce: false,
+            open_fleet: true,
+            no_node_is_unavailable: false,
+            ipfs_gateway: None,
             lease_max_ms: 24 * HOUR_MS,
             dispatch_timeout_ms: 5 * MINUTE_MS,
             reconnect_grace_ms: 30 * SECOND_MS,
@@ -104,6 +122,9 @@ impl Platform {
             anchor_after_ms: 5 * MINUTE_MS,
             rate_limits: true,
             tokens: None,
+            payments: Payments::default(),
+            metrics_token: None,
+            relay_slots: 1,
         }
     }
 }
@@ -165,93 +186,6 @@ impl Hint {
     }
 }
 
-/// Why a process could not start.
-#[derive(Debug, thiserror::Error)]
-pub enum NotReady {
-    #[error("{0} is not set")]
-    Missing(&'static str),
-    #[error("{0}: {1}")]
-    Wallet(&'static str, framefair_domain::wallet::NotAWallet),
-    #[error("PROVIDER_ENDPOINT_ALLOW: {0}")]
-    Network(#[from] NotANetwork),
-    #[error("SETTLEMENT: `escrow` or `direct`, not {0:?}")]
-    Settlement(String),
-    #[error(transparent)]
-    Secret(#[from] crate::uploads::WeakSecret),
-    #[error(transparent)]
-    TokenKeys(#[from] BadTokenKey),
-    #[error("the secret that TOKEN_SECRET names cannot be read: {}", .0.detail())]
-    TokenSecret(framefair_store::Broken),
-    #[error("ANCHOR_INTERVAL_SECONDS: a whole number of seconds")]
-    AnchorInterval,
-    #[error("PING_EVERY_MS: a whole number of milliseconds above 0")]
-    PingEvery,
-    #[error("the store cannot be opened: {0}")]
-    Store(#[from] framefair_store::ConfigInvalid),
-    #[error("the chain cannot be used: {0}")]
-    Chain(#[from] framefair_chain::ChainError),
-}
-
-/// A variable that is set to something.
-fn var(name: &'static str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
-}
-
-fn need(name: &'static str) -> Result<String, NotReady> {
-    var(name).ok_or(NotReady::Missing(name))
-}
-
-const ANCHOR_WALLET: &str = "ANCHOR_WALLET";
-
-fn wallet(name: &'static str, text: &str) -> Result<Wallet, NotReady> {
-    text.parse().map_err(|bad| NotReady::Wallet(name, bad))
-}
-
-impl Platform {
-    /// As the environment has it: `ESCROW_WALLET`, `SETTLEMENT`, `REQUIRE_NONCE`,
-    /// `PROVIDER_ENDPOINT_ALLOW`, `UPLOAD_SECRET`, `ANCHOR_WALLET`,
-    /// `ANCHOR_INTERVAL_SECONDS`, `PING_EVERY_MS`.
-    fn from_env() -> Result<Platform, NotReady> {
-        let mut platform = Platform::new(wallet("ESCROW_WALLET", &need("ESCROW_WALLET")?)?);
-        platform.direct = match var("SETTLEMENT").as_deref() {
-            None | Some("escrow") => false,
-            Some("direct") => true,
-            Some(other) => return Err(NotReady::Settlement(other.to_owned())),
-        };
-        platform.require_nonce = var("REQUIRE_NONCE").is_some_and(|value| value == "true");
-        let networks = var("PROVIDER_ENDPOINT_ALLOW").unwrap_or_default();
-        platform.reach.networks = Reach::networks(&networks)?;
-        let secret = var("UPLOAD_SECRET").map(|secret| UploadSecret::new(&secret));
-        platform.upload_secret = secret.transpose()?;
-        platform.anchor = match var(ANCHOR_WALLET) {
-            Some(text) => Some(wallet(ANCHOR_WALLET, &text)?),
-            None => None,
-        };
-        if let Some(seconds) = var("ANCHOR_INTERVAL_SECONDS") {
-            let seconds: u32 = seconds.parse().map_err(|_| NotReady::AnchorInterval)?;
-            platform.anchor_after_ms = i64::from(seconds) * SECOND_MS;
-        }
-        if let Some(every) = var("PING_EVERY_MS") {
-            let every = every.parse().ok().filter(|every| *every > 0);
-            platform.ping_every_ms = every.ok_or(NotReady::PingEvery)?;
-        }
-        Ok(platform)
-    }
-}
-
-/// Those that `TOKEN_KEYS` lists are believed; the one that signs is in the secret that `TOKEN_SECRET`
-/// names, for the functions that make tokens.
-async fn token_keys(store: &Store) -> Result<Option<TokenKeys>, NotReady> {
-    let trusted = var("TOKEN_KEYS").map(|keys| TokenKeys::trusting(&keys)).transpose()?;
-    let Some(named) = var("TOKEN_SECRET") else { return Ok(trusted) };
-    let text = store.secret(&named).await.map_err(NotReady::TokenSecret)?;
-    let signing = TokenKeys::parse(&text)?;
-    Ok(Some(match trusted {
-        Some(trusted) => signing.and(&trusted),
-        None => signing,
-    }))
-}
-
 impl Ctx {
     /// Of a process that knows nothing yet.
     pub fn new(store: Store, chain: Chain, platform: Platform) -> Ctx {
@@ -259,31 +193,11 @@ impl Ctx {
             store,
             chain,
             platform,
+            metrics: Metrics::default(),
             known: Known::default(),
             numbers: Numbers::default(),
             turns: Turns::default(),
         }
-    }
-
-    /// From the environment alone: that of the store, that of [`Platform`], `TOKEN_KEYS`, `TOKEN_SECRET`,
-    /// `SOLANA_RPC_URL`,
-    /// `SOLANA_RPC_URL_2` and `SOLANA_GENESIS_HASH`, without which the chain is asked at once which it is.
-    pub async fn from_env() -> Result<Ctx, NotReady> {
-        let config = framefair_chain::Config {
-            rpc_url: need("SOLANA_RPC_URL")?,
-            second_rpc_url: var("SOLANA_RPC_URL_2"),
-            genesis_hash: var("SOLANA_GENESIS_HASH"),
-            timeout_ms: 10_000,
-        };
-        let seam = framefair_chain::Seam::default();
-        let mut platform = Platform::from_env()?;
-        let store = Store::from_env()?;
-        platform.tokens = token_keys(&store).await?;
-        let chain = match config.genesis_hash.clone() {
-            Some(genesis_hash) => Chain::of_cluster(genesis_hash, &config, seam)?,
-            None => Chain::connect(config, seam).await?,
-        };
-        Ok(Ctx::new(store, chain, platform))
     }
 
     /// Sends a hint. A lost one costs time, not truth, so a failure is logged and forgotten.

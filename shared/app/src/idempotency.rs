@@ -3,7 +3,6 @@
 
 use framefair_domain::time::{HOUR_MS, Timestamp};
 use framefair_store::rows::IdempotencyRow;
-use framefair_store::seam::labelled;
 use framefair_store::{Check, Key, When, Write, WriteFailed, keys};
 use sha2::{Digest, Sha256};
 
@@ -11,7 +10,6 @@ use crate::{Call, Ctx, Refusal};
 
 const LIFE_MS: i64 = 24 * HOUR_MS;
 const KEY_BYTES_MAX: usize = 255;
-const TRIES: usize = 8;
 
 /// The header `Idempotency-Key`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +49,7 @@ impl Input {
 /// Whose the key is by now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Claim {
-    /// This request is the first.
+    /// This request is the first, as far as can be seen.
     Ours,
     /// It came before, and this is the number of what it made or is making.
     Made(String),
@@ -80,26 +78,32 @@ impl Claiming {
 
     /// Claims the key for what will be called `made`, unless an earlier request has it.
     pub(crate) async fn claim(&self, ctx: &Ctx, call: &Call, made: &str) -> Result<Claim, Refusal> {
-        labelled("idempotency", self.try_claim(ctx, call, made)).await
+        let put = self.put(call, made);
+        match ctx.store.write_or_found::<IdempotencyRow>(put).await? {
+            Ok(()) => Ok(Claim::Ours),
+            Err(found) => self.made(&found.ok_or(Refusal::Busy)?),
+        }
     }
 
-    async fn try_claim(&self, ctx: &Ctx, call: &Call, made: &str) -> Result<Claim, Refusal> {
+    /// The write that claims the key for what will be called `made`.
+    pub(crate) fn put(&self, call: &Call, made: &str) -> Write {
         let now_s = call.now.seconds();
-        for _ in 0..TRIES {
-            let put = Write::put(&self.row(made, call.now), When::AbsentOrExpired { now_s });
-            match ctx.store.write(put).await {
-                Ok(()) => return Ok(Claim::Ours),
-                Err(WriteFailed::Condition) => {}
-                Err(other) => return Err(other.into()),
-            }
-            let found = ctx.store.get::<IdempotencyRow>(&self.key).await?;
-            let Some(found) = found.filter(|found| found.expires > now_s) else { continue };
-            if found.input != self.input {
-                return Err(Refusal::KeyReused);
-            }
-            return Ok(Claim::Made(found.made));
+        Write::put(&self.row(made, call.now), When::AbsentOrExpired { now_s })
+    }
+
+    /// Whose the key is already.
+    pub(crate) async fn look(&self, ctx: &Ctx, call: &Call) -> Result<Claim, Refusal> {
+        let found = ctx.store.get::<IdempotencyRow>(&self.key).await?;
+        let found = found.filter(|found| found.expires > call.now.seconds());
+        found.map_or(Ok(Claim::Ours), |found| self.made(&found))
+    }
+
+    fn made(&self, found: &IdempotencyRow) -> Result<Claim, Refusal> {
+        if found.input == self.input {
+            Ok(Claim::Made(found.made.clone()))
+        } else {
+            Err(Refusal::KeyReused)
         }
-        Err(Refusal::Busy)
     }
 
     /// What the key stood for is over: it stands for `made` from now on. Of several who say so at
@@ -113,7 +117,7 @@ impl Claiming {
     ) -> Result<Claim, Refusal> {
         let put = Write::put(&self.row(made, call.now), When::Present);
         let put = put.require(Check::equals("made", over));
-        match labelled("idempotency", ctx.store.write(put)).await {
+        match ctx.store.write(put).await {
             Ok(()) => Ok(Claim::Ours),
             Err(WriteFailed::Condition) => self.claim(ctx, call, made).await,
             Err(other) => Err(other.into()),

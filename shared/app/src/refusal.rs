@@ -43,6 +43,9 @@ pub enum Refusal {
     Unauthenticated(#[from] NotAuthenticated),
     #[error("Email already registered")]
     EmailTaken,
+    /// A node's key that is known and was not proven.
+    #[error("Public key already registered")]
+    KeyKnown,
     #[error("Insufficient credits")]
     InsufficientCredits { available: Credits, requested: Credits },
     #[error("this reference was used with another amount")]
@@ -55,6 +58,16 @@ pub enum Refusal {
     /// The named provider does not take jobs now, or nobody can render this.
     #[error("{0}")]
     NoProvider(String),
+    /// Nobody who is healthy can do this kind of work.
+    #[error("No healthy nodes available for job type: {kind}")]
+    NoHealthyNode {
+        kind: String,
+        /// Said with 503 and not with 400, for clients that know only that.
+        unavailable: bool,
+    },
+    /// Somebody works on it, or it is over; the word of its state.
+    #[error("Cannot cancel job in {0} state. Only QUEUED or DISPATCHED jobs can be cancelled.")]
+    TooLateToCancel(&'static str),
 
     #[error(transparent)]
     Payment(#[from] PaymentRefused),
@@ -79,6 +92,16 @@ pub enum Refusal {
     /// The lease is another node's, or an older one of the same node.
     #[error("this lease is not the current one")]
     StaleLease,
+
+    /// Nothing is sold here.
+    #[error("Payments are not configured on this deployment")]
+    NoPayments,
+    /// Stripe opened no page for a payment.
+    #[error("The payment page could not be opened; try again in a moment")]
+    NoCheckout,
+    /// A webhook is not believed; the words say why.
+    #[error("{0}")]
+    Webhook(&'static str),
 
     /// This caller asks more often than it may.
     #[error("Too many requests")]

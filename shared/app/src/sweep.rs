@@ -6,7 +6,9 @@ use framefair_domain::job::{Event, State};
 use framefair_domain::payment::WINDOW_AFTER_MS;
 use framefair_domain::settlement::SettlementId;
 use framefair_domain::time::{MINUTE_MS, SECOND_MS, Timestamp};
-use framefair_store::rows::{JobRow, Lease, NodeRow, ProgressRow, Task};
+use framefair_store::rows::{
+    AnyJob, Deal, Dealt, JobRow, Lease, MarketJob, NodeRow, ProgressRow, Task,
+};
 use framefair_store::{Index, Order, Queue, Range, keys};
 
 use crate::delivery::Overdue;
@@ -77,14 +79,18 @@ async fn look_at(
     id: JobId,
     read: &mut Option<Timestamp>,
 ) -> Result<(), Refusal> {
-    let Some(job) = ctx.store.get::<JobRow>(&keys::job(id)).await? else { return Ok(()) };
-    if job.state == State::AwaitingPayment {
-        return look_at_quote(ctx, call, job, read).await;
-    }
-    // Nobody paid, so nothing is settled: what is left is to tidy up.
-    if job.state == State::Cancelled && job.payment.is_none() {
-        return Box::pin(clear(ctx, call, job)).await;
-    }
+    let Some(job) = ctx.job(id).await? else { return Ok(()) };
+    let job: JobRow = match job.which() {
+        AnyJob::Market(job) if job.state == State::AwaitingPayment => {
+            return look_at_quote(ctx, call, job, read).await;
+        }
+        // Nobody paid, so nothing is settled: what is left is to tidy up.
+        AnyJob::Market(job) if job.state == State::Cancelled && job.deal.payment.is_none() => {
+            return Box::pin(clear(ctx, call, job)).await;
+        }
+        AnyJob::Market(job) => job.into(),
+        AnyJob::Creator(job) => job.into(),
+    };
     if job.state.is_leased()
         && let Some((failed, why)) = overdue(ctx, call, &job).await?
     {
@@ -95,6 +101,7 @@ async fn look_at(
     let platform = &ctx.platform;
     let again_ms = LOOK_AGAIN_MS.min(2 * platform.reconnect_grace_ms).min(platform.silence_max_ms);
     // The write comes first: who follows a hint must not be overtaken by whoever sent it.
+    let owes_money = matches!(job.deal, Deal::Market(_));
     redate(ctx, job, call.now.plus_ms(again_ms)).await?;
     match state {
         State::Queued | State::Held => ctx.hint(Queue::Dispatch, &Hint::about(id), 0).await,
@@ -102,7 +109,9 @@ async fn look_at(
         _ => {}
     }
     // A payment may vanish while the work goes on, and money is owed when it is over.
-    ctx.settle(id).await;
+    if owes_money {
+        ctx.settle(id).await;
+    }
     Ok(())
 }
 
@@ -110,10 +119,10 @@ async fn look_at(
 async fn look_at_quote(
     ctx: &Ctx,
     call: &mut Call,
-    job: JobRow,
+    job: MarketJob,
     read: &mut Option<Timestamp>,
 ) -> Result<(), Refusal> {
-    let at = job.expires.plus_ms(WINDOW_AFTER_MS);
+    let at = job.deal.expires.plus_ms(WINDOW_AFTER_MS);
     if call.now < at {
         redate(ctx, job, at).await?;
         return Ok(());
@@ -152,7 +161,7 @@ async fn remind(ctx: &Ctx, id: JobId, task: &Task) -> Result<(), Refusal> {
 
 /// Takes back a lease that is over.
 pub async fn look_after_lease(ctx: &Ctx, call: &Call, id: JobId) -> Result<(), Refusal> {
-    let job = ctx.store.get::<JobRow>(&keys::job(id)).await?;
+    let job = ctx.job(id).await?;
     let Some(job) = job.filter(|job| job.state.is_leased()) else { return Ok(()) };
     if let Some((failed, why)) = overdue(ctx, call, &job).await? {
         delivery::give_back(ctx, call, job, failed, why).await?;
@@ -170,7 +179,8 @@ async fn overdue(ctx: &Ctx, call: &Call, job: &JobRow) -> Result<Option<Overdue>
         return Ok(None);
     }
     if lease.pushed {
-        return delivery::pushed_overdue(ctx, call, job, &lease).await;
+        let Some(job) = job.clone().market() else { return Ok(None) };
+        return delivery::pushed_overdue(ctx, call, &job, &lease).await;
     }
     let node = ctx.store.get::<NodeRow>(&keys::node(lease.node)).await?;
     let Some(node) = node else { return Ok(Some((false, "the node is gone"))) };
@@ -183,14 +193,15 @@ async fn overdue(ctx: &Ctx, call: &Call, job: &JobRow) -> Result<Option<Overdue>
         return Ok((away_ms >= grace_ms).then_some((failed, "the node fell silent")));
     }
     let progress = ctx.store.get::<ProgressRow>(&keys::progress(job.id)).await?;
-    let started = progress.is_some_and(|progress| progress.epoch == job.task.epoch);
+    let shown = progress.is_some_and(|progress| progress.epoch == job.task.epoch);
+    let started = shown || job.state == State::Running;
     let late = call.now.since_ms(lease.since) >= ctx.platform.dispatch_timeout_ms;
     Ok((late && !started).then_some((true, "the node showed no sign of work")))
 }
 
 /// Cancels an unpaid quote; its scene goes a while later.
 async fn expire(ctx: &Ctx, call: &Call, id: JobId) -> Result<(), Refusal> {
-    let Some(mut job) = ctx.store.get::<JobRow>(&keys::job(id)).await? else { return Ok(()) };
+    let Some(mut job) = ctx.market_job(id).await? else { return Ok(()) };
     if step(&mut job, Event::QuoteExpired, call.now).is_err() {
         return Ok(());
     }
@@ -202,12 +213,12 @@ async fn expire(ctx: &Ctx, call: &Call, id: JobId) -> Result<(), Refusal> {
 }
 
 /// When the scene of an unpaid job goes.
-fn gone(job: &JobRow) -> Timestamp {
-    job.expires.plus_ms(uploads::SCENE_AFTER_QUOTE_MS)
+fn gone(job: &MarketJob) -> Timestamp {
+    job.deal.expires.plus_ms(uploads::SCENE_AFTER_QUOTE_MS)
 }
 
 /// Removes what a job without a payment has left here, and with that the job is over.
-async fn clear(ctx: &Ctx, call: &Call, mut job: JobRow) -> Result<(), Refusal> {
+async fn clear(ctx: &Ctx, call: &Call, mut job: MarketJob) -> Result<(), Refusal> {
     if call.now < gone(&job) {
         let at = gone(&job);
         redate(ctx, job, at).await?;
@@ -222,7 +233,11 @@ async fn clear(ctx: &Ctx, call: &Call, mut job: JobRow) -> Result<(), Refusal> {
 
 /// Moves the job in the index of what is due, unless it lies there already. False if somebody else
 /// wrote the job first, so that it lies where it lay.
-pub(crate) async fn redate(ctx: &Ctx, mut job: JobRow, at: Timestamp) -> Result<bool, Refusal> {
+pub(crate) async fn redate<D: Dealt>(
+    ctx: &Ctx,
+    mut job: JobRow<D>,
+    at: Timestamp,
+) -> Result<bool, Refusal> {
     if job.due.is_none_or(|due| due.since_ms(at).abs() < SECOND_MS) {
         return Ok(true);
     }

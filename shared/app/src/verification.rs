@@ -4,7 +4,7 @@
 use framefair_domain::id::JobId;
 use framefair_domain::job::{Event, State};
 use framefair_store::keys;
-use framefair_store::rows::{Delivered, JobRow, OutputFormat, ProviderRow};
+use framefair_store::rows::{AnyJob, CreatorJob, Delivered, MarketJob, OutputFormat, ProviderRow};
 use serde::Serialize;
 use tokio_util::io::SyncIoBridge;
 
@@ -56,31 +56,39 @@ impl Inspection {
     }
 }
 
-/// The inspection that a hint asks for; none when the lease it speaks of is over.
-pub async fn inspection(
-    ctx: &Ctx,
-    id: JobId,
-    report: Report,
-) -> Result<Option<Inspection>, Refusal> {
-    let Some(job) = ctx.store.get::<JobRow>(&keys::job(id)).await? else { return Ok(None) };
+/// What was handed in under a lease.
+#[derive(Debug)]
+pub enum HandedIn {
+    Frames(Inspection),
+    /// What a creator's job came to.
+    Result(Box<CreatorJob>),
+}
+
+/// What a hint asks to look at; none when the lease it speaks of is over.
+pub async fn handed_in(ctx: &Ctx, id: JobId, report: Report) -> Result<Option<HandedIn>, Refusal> {
+    let Some(job) = ctx.job(id).await? else { return Ok(None) };
     let Some(lease) = job.task.lease else { return Ok(None) };
     if job.task.epoch != report.epoch || !job.state.is_leased() {
         return Ok(None);
     }
-    Ok(Some(Inspection {
+    let job = match job.which() {
+        AnyJob::Market(job) => job,
+        AnyJob::Creator(job) => return Ok(Some(HandedIn::Result(Box::new(job)))),
+    };
+    Ok(Some(HandedIn::Frames(Inspection {
         job: id,
         epoch: report.epoch,
         node: lease.node,
         frames: job.frames(),
-        width: job.settings.width,
-        height: job.settings.height,
-        output: job.settings.output,
-        own_range: job.settings.own_range,
+        width: job.deal.settings.width,
+        height: job.deal.settings.height,
+        output: job.deal.settings.output,
+        own_range: job.deal.settings.own_range,
         scene: job.scene_object(),
         result_name: job.result_name(),
-        stem: job.scene.stem().to_owned(),
+        stem: job.deal.scene.stem().to_owned(),
         render_ms: report.render_ms,
-    }))
+    })))
 }
 
 /// Whether the scene has keyframes. Reads the whole file, so only those ask who have a reason to.
@@ -132,7 +140,7 @@ pub async fn accept(
         job.started.get_or_insert(call.now.plus_ms(-render_ms));
         job.result = Some(result.clone());
         job.error = None;
-        settlement::plan_payout(&mut job, provider.wallet)?;
+        settlement::plan_payout(&mut job.deal, provider.wallet)?;
         if ctx.save(&mut job).await?.is_ok() {
             tracing::info!(job = %job.id, node = %seen.node, "A result passed verification");
             ctx.settle(job.id).await;
@@ -148,7 +156,7 @@ pub async fn accept(
 pub async fn reject(ctx: &Ctx, call: &Call, seen: &Inspection, why: &str) -> Result<(), Refusal> {
     let Some(job) = current(ctx, seen).await? else { return Ok(()) };
     tracing::warn!(job = %job.id, node = %seen.node, why, "A result did not pass verification");
-    match end_attempt(ctx, call, job, AttemptEnd::Rejected, why.to_owned()).await {
+    match end_attempt(ctx, call, job.into(), AttemptEnd::Rejected, why.to_owned()).await {
         Err(Refusal::StaleLease) | Ok(_) => Ok(()),
         Err(refusal) => Err(refusal),
     }
@@ -156,14 +164,14 @@ pub async fn reject(ctx: &Ctx, call: &Call, seen: &Inspection, why: &str) -> Res
 
 /// What the relay tells the node about its report, once it is dealt with.
 pub async fn outcome(ctx: &Ctx, id: JobId, epoch: u32) -> Result<Option<State>, Refusal> {
-    let job = ctx.store.get::<JobRow>(&keys::job(id)).await?.ok_or(Refusal::NotFound)?;
+    let job = ctx.job(id).await?.ok_or(Refusal::NotFound)?;
     let pending = job.task.epoch == epoch && job.state.is_leased();
     Ok((!pending).then_some(job.state))
 }
 
-async fn current(ctx: &Ctx, seen: &Inspection) -> Result<Option<JobRow>, Refusal> {
+async fn current(ctx: &Ctx, seen: &Inspection) -> Result<Option<MarketJob>, Refusal> {
     match delivery::held_lease(ctx, seen.node, seen.job, seen.epoch).await {
-        Ok(job) => Ok(Some(job)),
+        Ok(job) => Ok(job.market()),
         Err(Refusal::StaleLease) => Ok(None),
         Err(refusal) => Err(refusal),
     }

@@ -9,7 +9,7 @@ use framefair_domain::payment::{Facts, MEMO_PREFIX};
 use framefair_domain::settlement::{Inflow, REFUND_MIN};
 use framefair_domain::time::Timestamp;
 use framefair_domain::wallet::{TxSignature, Wallet};
-use framefair_store::rows::{CursorRow, Inbound, InflowRow, JobRow};
+use framefair_store::rows::{CursorRow, Inbound, InflowRow, MarketJob};
 use framefair_store::{Check, TransactFailed, When, Write, WriteFailed, keys};
 
 use crate::{Call, Ctx, Refusal, market, settlement};
@@ -20,6 +20,8 @@ pub const GIFT_MEMO: &str = "framefair:donation";
 const STRAY_MIN: Lamports = Lamports(20_000);
 /// Transactions asked for in one look.
 const PAGE: usize = 1_000;
+/// After so many the cursor moves on.
+const BOOKED_TOGETHER: usize = 50;
 
 /// Books everything since the last look, and says how many inflows were new.
 pub async fn watch(ctx: &Ctx, call: &Call) -> Result<usize, Refusal> {
@@ -27,25 +29,35 @@ pub async fn watch(ctx: &Ctx, call: &Call) -> Result<usize, Refusal> {
     let known = ctx.store.get::<CursorRow>(&keys::cursor(&escrow)).await?;
     let until = known.as_ref().and_then(|cursor| cursor.until);
     let seen = since(ctx, until).await?;
-    let mut booked = 0;
-    // Oldest first, so that the cursor never passes what is not booked.
-    for transaction in seen.iter().rev() {
-        booked += usize::from(book(ctx, call, transaction).await?);
+    let (mut booked, mut rev) = (0, known.map_or(0, |cursor| cursor.rev));
+    let mut is_behind = false;
+    // Oldest first, so that the cursor never passes what is not booked; and not all at once, so that strangers
+    // cannot keep it where it is by what costs more than one look.
+    for some in seen.rchunks(BOOKED_TOGETHER) {
+        for transaction in some.iter().rev() {
+            booked += usize::from(book(ctx, call, transaction).await?);
+        }
+        let Some(newest) = some.first() else { break };
+        let cursor = CursorRow {
+            wallet: escrow,
+            rev: rev + 1,
+            until: Some(newest.signature),
+            slot: newest.slot,
+            time: newest.block_time.map_or(0, |time| time.0),
+        };
+        let when = if rev > 0 { When::Rev(rev) } else { When::Absent };
+        if is_behind {
+            continue;
+        }
+        match ctx.store.write(Write::put(&cursor, when)).await {
+            Ok(()) => rev += 1,
+            // Somebody else moves it now, who need not have booked what follows: whoever asked for this look
+            // relies on all of it.
+            Err(WriteFailed::Condition) => is_behind = true,
+            Err(other) => return Err(other.into()),
+        }
     }
-    let Some(newest) = seen.first() else { return Ok(0) };
-    let rev = known.as_ref().map_or(0, |cursor| cursor.rev);
-    let cursor = CursorRow {
-        wallet: escrow,
-        rev: rev + 1,
-        until: Some(newest.signature),
-        slot: newest.slot,
-        time: newest.block_time.map_or(0, |time| time.0),
-    };
-    let when = if known.is_some() { When::Rev(rev) } else { When::Absent };
-    match ctx.store.write(Write::put(&cursor, when)).await {
-        Ok(()) | Err(WriteFailed::Condition) => Ok(booked),
-        Err(other) => Err(other.into()),
-    }
+    Ok(booked)
 }
 
 /// Books everything, and says of which block time everything older is booked now.
@@ -57,7 +69,7 @@ pub(crate) async fn watch_until(ctx: &Ctx, call: &Call) -> Result<Timestamp, Ref
 }
 
 /// Everything newer than `until`, newest first.
-async fn since(ctx: &Ctx, until: Option<TxSignature>) -> Result<Vec<Seen>, Refusal> {
+pub(crate) async fn since(ctx: &Ctx, until: Option<TxSignature>) -> Result<Vec<Seen>, Refusal> {
     let mut seen: Vec<Seen> = Vec::new();
     loop {
         let before = seen.last().map(|last| last.signature);
@@ -85,7 +97,7 @@ async fn book(ctx: &Ctx, call: &Call, seen: &Seen) -> Result<bool, Refusal> {
     };
     let Some(gained) = gained(&facts, &ctx.platform.escrow) else { return Ok(false) };
     let job = match job_of(&facts) {
-        Some(job) => ctx.store.get::<JobRow>(&keys::job(job)).await?,
+        Some(job) => ctx.market_job(job).await?,
         None => None,
     };
     if let Some(entry) = ctx.store.get::<InflowRow>(&keys::inflow(&facts.signature)).await? {
@@ -125,16 +137,16 @@ async fn came_back(
     ctx: &Ctx,
     call: &Call,
     entry: InflowRow,
-    job: Option<JobRow>,
+    job: Option<MarketJob>,
 ) -> Result<bool, Refusal> {
     let reverted = job.filter(|job| {
         entry.kind == Inbound::Payment
             && entry.job == Some(job.id)
-            && job.inflow == Inflow::Reverted
+            && job.deal.inflow == Inflow::Reverted
     });
     let Some(job) = reverted else { return Ok(false) };
     tracing::error!(job = %job.id, signature = %entry.signature, "A vanished payment is back");
-    let row = InflowRow { kind: Inbound::Stray, back_to: Some(job.client), ..entry };
+    let row = InflowRow { kind: Inbound::Stray, back_to: Some(job.deal.client), ..entry };
     // Only one that is still booked as a payment: its debt arises once.
     let unchanged =
         Write::put(&row, When::Present).require(Check::equals("kind", Inbound::Payment));

@@ -8,7 +8,7 @@ use crate::chain::Chain;
 use crate::error::ChainError;
 use crate::facts::read_wire;
 use crate::instructions::{memo, read_unit_price, unit_limit, unit_price};
-use crate::out::{GuardRefused, PRICE_MAX, SignedOut, message, price_at, sign, signature_of};
+use crate::out::{GuardRefused, PRICE_MAX, SignedOut, message, price_at, sign};
 use crate::signer::Signer;
 
 /// Compute units: the memo program spends some hundreds for each of about 170 characters.
@@ -27,13 +27,7 @@ impl Chain {
         let unsigned = message(&instructions, &signer.wallet(), recent.hash);
         let bytes = sign(VersionedMessage::Legacy(unsigned), &[signer]).await?;
         check_memo(&bytes, text, &signer.wallet())?;
-        let signature = signature_of(&bytes).ok_or(GuardRefused::Unreadable)?;
-        Ok(SignedOut {
-            bytes,
-            signature,
-            last_valid_block_height: recent.last_valid_block_height,
-            min_slot: recent.slot,
-        })
+        Ok(SignedOut::new(bytes, &recent)?)
     }
 }
 

@@ -79,6 +79,14 @@ pub struct SignedOut {
     pub min_slot: u64,
 }
 
+impl SignedOut {
+    pub(crate) fn new(bytes: Vec<u8>, recent: &Recent) -> Result<SignedOut, GuardRefused> {
+        let signature = signature_of(&bytes).ok_or(GuardRefused::Unreadable)?;
+        let last_valid_block_height = recent.last_valid_block_height;
+        Ok(SignedOut { bytes, signature, last_valid_block_height, min_slot: recent.slot })
+    }
+}
+
 /// Why a transaction must not leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GuardRefused {
@@ -157,13 +165,7 @@ impl Chain {
         let message = plan(order, &wallets.0, &wallets.1, units, price, recent.hash);
         let bytes = sign(VersionedMessage::Legacy(message), &[gas, escrow]).await?;
         check_out(&bytes, order, &wallets.0, &wallets.1)?;
-        let signature = signature_of(&bytes).ok_or(GuardRefused::Unreadable)?;
-        Ok(SignedOut {
-            bytes,
-            signature,
-            last_valid_block_height: recent.last_valid_block_height,
-            min_slot: recent.slot,
-        })
+        Ok(SignedOut::new(bytes, &recent)?)
     }
 
     /// Hands wire bytes to the node, which checks nothing and repeats nothing. An error does not

@@ -1,12 +1,17 @@
-//! Names of things: uuid version 7, so that they sort by birth. Draws no randomness of its own.
+//! Names of things: uuid version 7, so that they sort by birth. Where one follows from a key it has that
+//! form too, and no birth. Draws no randomness of its own.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use uuid::{Builder, Uuid};
+use sha2::{Digest, Sha256};
+use uuid::{Builder, Uuid, Variant, Version};
 
 use crate::time::Timestamp;
+use crate::wallet::Wallet;
+
+const PROVIDER_OF: &[u8] = b"framefair provider 1";
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -49,6 +54,18 @@ id!(
     /// A provider of the market.
     ProviderId
 );
+impl ProviderId {
+    /// One provider per wallet: the id follows from it, by SHA-256.
+    pub fn of(wallet: &Wallet) -> ProviderId {
+        let hash =
+            Sha256::new().chain_update(PROVIDER_OF).chain_update(wallet.as_bytes()).finalize();
+        let mut id = [0; 16];
+        id.copy_from_slice(&hash[..16]);
+        let id = Builder::from_bytes(id).with_version(Version::SortRand);
+        ProviderId(id.with_variant(Variant::RFC4122).into_uuid())
+    }
+}
+
 id!(
     /// A file on its way in. The job whose scene it becomes takes over its number.
     UploadId

@@ -23,6 +23,10 @@ pub struct Leaf<'a> {
     pub prev_leaf: &'a str,
     pub reference_id: &'a str,
     pub source: &'a str,
+    /// What the amounts count, where that is not credits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<&'a str>,
+    /// The account: a user's id, or a wallet's address.
     pub user_id: &'a str,
     /// 1.
     pub v: u32,
@@ -36,7 +40,14 @@ impl Leaf<'_> {
     }
 
     pub fn hash(&self) -> Hash {
-        leaf_hash(self.text().as_bytes())
+        self.written().1
+    }
+
+    /// The text, and its hash.
+    pub fn written(&self) -> (String, Hash) {
+        let text = self.text();
+        let hash = leaf_hash(text.as_bytes());
+        (text, hash)
     }
 }
 
@@ -51,17 +62,19 @@ pub struct Anchor {
     pub previous: Hash,
 }
 
-const PREFIX: &str = "framefair:anchor:1:";
-
 impl Anchor {
+    /// What every memo of an anchor begins with.
+    pub const PREFIX: &str = "framefair:anchor:1:";
+
     pub fn memo(&self) -> String {
         let Anchor { batch, leaves, root, previous } = self;
-        format!("{PREFIX}{batch}:{leaves}:{}:{}", digits(root), digits(previous))
+        let prefix = Anchor::PREFIX;
+        format!("{prefix}{batch}:{leaves}:{}:{}", digits(root), digits(previous))
     }
 
     /// Reads a memo; another text is none.
     pub fn parse(memo: &str) -> Option<Anchor> {
-        let mut parts = memo.strip_prefix(PREFIX)?.split(':');
+        let mut parts = memo.strip_prefix(Anchor::PREFIX)?.split(':');
         let mut part = || parts.next();
         let anchor = Anchor {
             batch: part()?.parse().ok()?,
@@ -110,6 +123,7 @@ mod tests {
             prev_leaf: "00",
             reference_id: "\u{20ac}$\u{000f}\u{000a}A'\u{0042}\u{0022}\u{005c}\\\"/\u{7f}\u{8}\u{c}\r\t",
             source: "USAGE",
+            unit: None,
             user_id: "0195a2c4-7d3e-7a10-9c1b-2f4be3a1c002",
             v: 1,
         };
@@ -122,6 +136,9 @@ mod tests {
             r#""source":"USAGE","user_id":"0195a2c4-7d3e-7a10-9c1b-2f4be3a1c002","v":1}"#,
         );
         assert_eq!(leaf.text(), written);
+        let of_wallet = Leaf { unit: Some("lamports"), ..leaf };
+        let unit = r#""source":"USAGE","unit":"lamports","user_id""#;
+        assert_eq!(of_wallet.text(), written.replace(r#""source":"USAGE","user_id""#, unit));
     }
 
     #[test]
@@ -146,7 +163,7 @@ mod tests {
         #[test]
         fn no_text_panics(text in ".{0,200}") {
             let _ = Anchor::parse(&text);
-            let _ = Anchor::parse(&format!("{PREFIX}{text}"));
+            let _ = Anchor::parse(&format!("{}{text}", Anchor::PREFIX));
             let _ = hash(&text);
         }
     }

@@ -2,6 +2,7 @@
 //! entropy come in as arguments, and what to do about an answer is the caller's business.
 
 pub mod credits;
+pub mod fleet;
 pub mod frames;
 pub mod id;
 pub mod job;

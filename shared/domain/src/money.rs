@@ -32,9 +32,11 @@ impl Lamports {
         if exact { Ok(lamports) } else { Err(NotMoney::Decimals) }
     }
 
-    /// Reads a provider's price: decimals past the ninth round half up, as the contract says.
+    /// Reads a provider's price, a number of JSON, exponent and all: decimals past the ninth round half up, as
+    /// the contract says.
     pub fn from_sol_rounded(text: &str) -> Result<Lamports, NotMoney> {
-        read_sol(text).map(|(lamports, _)| lamports)
+        let plain = without_exponent(text)?;
+        read_sol(plain.as_deref().unwrap_or(text)).map(|(lamports, _)| lamports)
     }
 
     pub fn checked_add(self, other: Lamports) -> Option<Lamports> {
@@ -65,6 +67,44 @@ impl fmt::Display for Lamports {
 const DECIMALS: usize = 9;
 /// No amount that fits is longer, and no client writes more decimals than this.
 const TEXT_MAX: usize = 40;
+const MANTISSA_MAX: usize = 20;
+const EXPONENT_MAX: i32 = 20;
+
+/// `1.5e-7` as `0.00000015`; nothing where there is no exponent. Programs write small numbers so by
+/// themselves.
+fn without_exponent(text: &str) -> Result<Option<String>, NotMoney> {
+    let Some((mantissa, exponent)) = text.split_once(['e', 'E']) else { return Ok(None) };
+    let unsigned = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
+    let is_number =
+        (1..=3).contains(&unsigned.len()) && unsigned.bytes().all(|b| b.is_ascii_digit());
+    if mantissa.len() > MANTISSA_MAX || !is_number {
+        return Err(NotMoney::Form);
+    }
+    // What lies outside is nothing, or too much, whatever the digits are.
+    let exponent: i32 = exponent.parse().map_err(|_| NotMoney::Form)?;
+    let exponent = exponent.clamp(-EXPONENT_MAX, EXPONENT_MAX);
+    let (whole, decimals) = mantissa.split_once('.').unwrap_or((mantissa, "0"));
+    if [whole, decimals].iter().any(|it| it.is_empty() || !it.bytes().all(|b| b.is_ascii_digit())) {
+        return Err(NotMoney::Form);
+    }
+    let shift = exponent.unsigned_abs() as usize;
+    let (left, right) = match exponent {
+        0.. => (whole.to_owned(), format!("{decimals:0<shift$}")),
+        _ => (format!("{whole:0>width$}", width = shift + 1), decimals.to_owned()),
+    };
+    let (left, right) = match exponent {
+        0.. => (left + &right[..shift], right[shift..].to_owned() + "0"),
+        _ => {
+            let (kept, moved) = left.split_at(left.len() - shift);
+            (kept.to_owned(), moved.to_owned() + &right)
+        }
+    };
+    let whole = left.trim_start_matches('0');
+    let whole = if whole.is_empty() { "0" } else { whole };
+    // Digits past the eighteenth round nothing up.
+    let cut = right.len().min(2 * DECIMALS);
+    Ok(Some(format!("{whole}.{}", &right[..cut])))
+}
 
 /// The amount, and whether the text said exactly that.
 fn read_sol(text: &str) -> Result<(Lamports, bool), NotMoney> {
@@ -126,6 +166,25 @@ mod tests {
     #[test]
     fn a_price_rounds_half_up_past_the_ninth_decimal() {
         assert_eq!(Lamports::from_sol_rounded("0.0000000005"), Ok(Lamports(1)));
+        for (text, lamports) in [
+            ("1e-7", 100),
+            ("1.5E-7", 150),
+            ("5e-10", 1),
+            ("4.9e-10", 0),
+            ("1e-400", 0),
+            ("2.5e3", 2_500 * LAMPORTS_PER_SOL),
+            ("12.25e+1", 122_500_000_000),
+            ("0e999", 0),
+            ("123e-2", 1_230_000_000),
+        ] {
+            let read = Lamports::from_sol_rounded(text);
+            assert_eq!(read, Ok(Lamports(lamports)), "{text}");
+        }
+        assert_eq!(Lamports::from_sol_rounded("1e20"), Err(NotMoney::Overflow));
+        for bad in ["e5", "1e", "1e+", "1e1.5", "1e--1", "-1e2", "1.e2", ".1e2", "1ee2", "1e2000"] {
+            assert_eq!(Lamports::from_sol_rounded(bad), Err(NotMoney::Form), "{bad}");
+        }
+        assert_eq!(Lamports::from_sol("1e-7"), Err(NotMoney::Form), "written by hand");
         assert_eq!(Lamports::from_sol_rounded("0.00000000049"), Ok(Lamports(0)));
         assert_eq!(Lamports::from_sol_rounded("0.9999999995"), Ok(Lamports(LAMPORTS_PER_SOL)));
     }

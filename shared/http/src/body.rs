@@ -136,6 +136,18 @@ async fn whole(body: Body, bytes_max: usize) -> Result<Option<Bytes>, Refusal> {
     Ok(read)
 }
 
+/// A body byte for byte as it came, none if it is longer than `MAX`.
+#[derive(Debug)]
+pub struct RawBody<F, const MAX: usize>(pub Option<Bytes>, pub PhantomData<F>);
+
+impl<F: Face, const MAX: usize, S: Send + Sync> FromRequest<S> for RawBody<F, MAX> {
+    type Rejection = Refused<F>;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Refused<F>> {
+        Ok(RawBody(whole(request.into_body(), MAX).await?, PhantomData))
+    }
+}
+
 /// An id in the path. One that is no id at all is missing like any other.
 #[derive(Debug)]
 pub struct PathId<F, T>(pub T, pub PhantomData<F>);

@@ -8,6 +8,7 @@ use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderName};
 use framefair_app::account::{self, Person};
+use framefair_app::fleet::{self, Member};
 use framefair_app::uploads::{Pass, Proof};
 use framefair_app::{Ctx, IdempotencyKey, Refusal};
 use framefair_domain::time::Timestamp;
@@ -79,6 +80,20 @@ impl<F: Face> FromRequestParts<Api> for User<F> {
         let Ok(Bearer(token)) = Bearer::from_request_parts(parts, api).await;
         let person = account::authenticate(&api.ctx, &api.call(), token.as_deref()).await?;
         Ok(User(person, std::marker::PhantomData))
+    }
+}
+
+/// The node whose token the request bears.
+#[derive(Debug)]
+pub struct Node<F>(pub Member, pub std::marker::PhantomData<F>);
+
+impl<F: Face> FromRequestParts<Api> for Node<F> {
+    type Rejection = Refused<F>;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Node<F>, Refused<F>> {
+        let Ok(Bearer(token)) = Bearer::from_request_parts(parts, api).await;
+        let member = fleet::authenticate(&api.ctx, &api.call(), token.as_deref())?;
+        Ok(Node(member, std::marker::PhantomData))
     }
 }
 

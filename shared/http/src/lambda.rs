@@ -8,7 +8,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::rate::{Counters, limited, wanted};
 use crate::surface::Surface;
-use crate::{Api, Face, Front, frame};
+use crate::{Api, Face, Flush, Front, frame, measured};
 
 /// Structured logs, one JSON object a line, at `RUST_LOG` or `info`.
 pub fn log_json() {
@@ -31,17 +31,21 @@ pub async fn run<F: Face>(
 ) -> Result<(), lambda_http::Error> {
     let api = connect().await?;
     let Some(name) = operation(surface.name) else {
-        return serve_router(surface.whole(api)).await;
+        return serve_router(counted(surface.whole(api.clone()), &api)).await;
     };
     let router = surface.operation(api.clone(), &name).ok_or_else(|| {
         format!("the face `{}` has no operation `{name}`; see _HANDLER", surface.name)
     })?;
     prepare(&api.ctx, &name).await;
     if !wanted()? {
-        return serve_router(router).await;
+        return serve_router(counted(router, &api)).await;
     }
-    let counters = Arc::new(Counters::shared(api.ctx));
-    serve_router(limited::<F>(router, &counters, surface.rates)).await
+    let counters = Arc::new(Counters::shared(api.ctx.clone()));
+    serve_router(counted(limited::<F>(router, &counters, surface.rates), &api)).await
+}
+
+fn counted(router: Router, api: &Api) -> Router {
+    measured(router, api.ctx.clone(), Flush::WithRequests)
 }
 
 /// Connects to everything the environment names.

@@ -8,6 +8,7 @@ mod form;
 mod front;
 pub mod lambda;
 mod layers;
+mod measure;
 mod origins;
 pub mod rate;
 pub mod surface;
@@ -15,13 +16,15 @@ pub mod surface;
 use framefair_app::{Call, Ctx};
 
 pub use body::{
-    Bearer, Checked, CheckedQuery, FormParts, JsonBody, PathId, QueryOf, drain, strict_json,
+    Bearer, Checked, CheckedQuery, FormParts, JsonBody, PathId, QueryOf, RawBody, drain,
+    strict_json,
 };
-pub use caller::{Caller, Named, PROOF, User, address};
+pub use caller::{Caller, Named, Node, PROOF, User, address};
 pub use face::{Face, Refused};
 pub use form::{Form, FormFile, TEXT_BYTES_MAX, TEXTS_MAX, read_form};
 pub use front::{Front, WeakSecret};
 pub use layers::frame;
+pub use measure::{Flush, flush_for_ever, measured};
 pub use origins::Origins;
 
 /// The state of every router.
@@ -44,6 +47,14 @@ impl Api {
 /// What this deployment is called: `production`, `staging`, or `local`.
 pub fn environment() -> String {
     std::env::var("ENVIRONMENT").unwrap_or_else(|_| "local".into())
+}
+
+/// What a deployment says that lives.
+pub fn alive() -> serde_json::Value {
+    serde_json::json!({
+        "status": "healthy", "service": "framefair",
+        "version": env!("CARGO_PKG_VERSION"), "environment": environment(),
+    })
 }
 
 /// JSON bodies are at most this long.

@@ -1,6 +1,9 @@
 //! A face as it is served: whole on one machine, one operation alone in a Lambda.
 
 use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use framefair_app::labelled;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
@@ -39,14 +42,21 @@ impl Surface {
 
     /// One operation alone, if there is one of that name.
     pub fn operation(&self, api: Api, name: &str) -> Option<Router> {
-        let (_, route) = (self.operations)().into_iter().find(|(known, _)| *known == name)?;
-        let (router, _) = OpenApiRouter::<Api>::new().routes(route()).split_for_parts();
+        let found = (self.operations)().into_iter().find(|(known, _)| *known == name)?;
+        let (router, _) = OpenApiRouter::<Api>::new().routes(counted(found)).split_for_parts();
         Some((self.around)(router, api))
     }
 
     fn collected(&self) -> (Router<Api>, OpenApi) {
         let empty = OpenApiRouter::<Api>::with_openapi((self.about)());
         let all = (self.operations)().into_iter();
-        all.fold(empty, |router, (_, route)| router.routes(route())).split_for_parts()
+        all.fold(empty, |router, one| router.routes(counted(one))).split_for_parts()
     }
+}
+
+/// What its calls to the cloud are counted under is its name.
+fn counted((name, route): (&'static str, Route)) -> UtoipaMethodRouter<Api> {
+    let (schemas, paths, router) = route();
+    let named = from_fn(move |request: Request, next: Next| labelled(name, next.run(request)));
+    (schemas, paths, router.layer(named))
 }

@@ -1,4 +1,6 @@
-//! How things are spelled in the table, its indexes and the bucket. No other file spells a key.
+//! How things are spelled in the table, its indexes and the bucket. Nothing outside of this module spells a key.
+
+pub mod object;
 
 use framefair_domain::id::{JobId, ProviderId, SessionId, UploadId, UserId};
 use framefair_domain::settlement::SettlementId;
@@ -6,6 +8,7 @@ use framefair_domain::time::Timestamp;
 use framefair_domain::wallet::{TxSignature, Wallet};
 
 use crate::Key;
+use crate::rows::{Connection, Place, Presence, Priority};
 
 const CLAIM: &str = "CLAIM";
 const ENTRY: &str = "ENTRY";
@@ -21,6 +24,21 @@ pub fn job_partition(job: JobId) -> String {
 
 pub fn job(job: JobId) -> Key {
     key(job_partition(job), "JOB")
+}
+
+/// The jobs of an account in `ByOwner`.
+pub fn jobs_of(user: UserId) -> String {
+    format!("JOBS#{user}")
+}
+
+/// Where an account lists its job of this number.
+pub fn job_of(user: UserId, number: u64) -> (String, String) {
+    (jobs_of(user), job_place(number))
+}
+
+/// Sorts as the numbers do.
+pub fn job_place(number: u64) -> String {
+    format!("{number:012}")
 }
 
 /// What is owed to one wallet.
@@ -75,23 +93,99 @@ pub fn node(node: ProviderId) -> Key {
     key(format!("NODE#{node}"), "NODE")
 }
 
-pub fn relay(slot: u8) -> Key {
-    key(format!("RELAY#{slot}"), "RELAY")
+/// The registration of a node by its key.
+pub fn fleet(node: ProviderId) -> Key {
+    key(format!("NODE#{node}"), "FLEET")
 }
 
-/// One provider per wallet.
-pub fn wallet_claim(wallet: &Wallet) -> Key {
-    key(format!("WALLET#{wallet}"), CLAIM)
+pub fn fleet_spec(node: ProviderId) -> Key {
+    key(format!("NODE#{node}"), "SPEC")
+}
+
+/// Registered nodes that were ever heard of, in `ByDue`: by their last sign of life, and then those whose
+/// sockets stand.
+pub const FLEET: &str = "FLEET";
+
+pub fn fleet_heard(beat: Timestamp, node: ProviderId) -> (String, String) {
+    (FLEET.to_owned(), format!("0#{}#{node}", due_time(beat)))
+}
+
+pub fn fleet_stands(at: &Connection, node: ProviderId) -> (String, String) {
+    (FLEET.to_owned(), format!("1#{}#{}#{node}", at.relay, at.boot))
+}
+
+/// When the node of such a place was last heard of, if no socket of it stands.
+pub fn fleet_heard_of(sort: &str) -> Option<Timestamp> {
+    let (beat, _) = sort.strip_prefix("0#")?.split_once('#')?;
+    beat.parse().ok().map(Timestamp)
+}
+
+/// At which relay's which process the socket of the node of such a place stands.
+pub fn fleet_stands_at(sort: &str) -> Option<Connection> {
+    let (relay, rest) = sort.strip_prefix("1#")?.split_once('#')?;
+    let (boot, _) = rest.rsplit_once('#')?;
+    Some(Connection { relay: relay.parse().ok()?, boot: boot.to_owned() })
+}
+
+/// One kind of work that a node can be asked for. What a stranger wrote stands last.
+pub fn capability(node: ProviderId, name: &str, gpu: bool) -> Key {
+    key(format!("NODE#{node}"), format!("CAP#{}#{name}", device(gpu)))
+}
+
+fn device(gpu: bool) -> &'static str {
+    if gpu { "GPU" } else { "ANY" }
+}
+
+/// Who can do this kind of work, in `ByState`.
+pub fn capable(name: &str, gpu: bool) -> String {
+    format!("CAPABLE#{}#{name}", device(gpu))
+}
+
+pub fn capable_at(name: &str, gpu: bool, place: Place, node: ProviderId) -> (String, String) {
+    (capable(name, gpu), format!("{}#{:02}#{node}", place.presence as u8, place.load))
+}
+
+/// What a row of that index says: who, and in which place.
+pub fn capable_of(sort: &str) -> Option<(Place, ProviderId)> {
+    let mut parts = sort.splitn(3, '#');
+    let presence = *Presence::ALL.get(parts.next()?.parse::<usize>().ok()?)?;
+    let load = parts.next()?.parse().ok()?;
+    Some((Place { presence, load }, parts.next()?.parse().ok()?))
+}
+
+/// Jobs of this kind that no node has, in `ByState`: the most urgent first, and of those the oldest.
+pub fn waiting(kind: &str, gpu: bool) -> String {
+    format!("WAITING#{}#{kind}", device(gpu))
+}
+
+pub fn waiting_at(priority: Priority, since: Timestamp, job: JobId) -> String {
+    format!("{}#{}#{job}", priority as u8, due_time(since))
+}
+
+/// Since when a job of such a place may be tried, and which one it is.
+pub fn waiting_of(sort: &str) -> Option<(Timestamp, JobId)> {
+    let (since, job) = sort.split_once('#')?.1.split_once('#')?;
+    Some((Timestamp(since.parse().ok()?), job.parse().ok()?))
+}
+
+pub fn dead_letter(job: JobId) -> Key {
+    key(job_partition(job), "DEAD")
+}
+
+/// All that were given up, in `ByState`, the oldest first.
+pub const DEAD: &str = "DEAD";
+
+pub fn dead_at(job: JobId, failed: Timestamp) -> (String, String) {
+    (DEAD.to_owned(), format!("{}#{job}", due_time(failed)))
+}
+
+pub fn relay(slot: u8) -> Key {
+    key(format!("RELAY#{slot}"), "RELAY")
 }
 
 /// One use per nonce.
 pub fn nonce_claim(wallet: &Wallet, nonce: &str) -> Key {
     key(format!("NONCE#{wallet}#{nonce}"), CLAIM)
-}
-
-/// Somebody waits for a payment of this job.
-pub fn waiting_claim(job: JobId) -> Key {
-    key(format!("WAITING#{job}"), CLAIM)
 }
 
 /// A transaction that moved money into escrow: claim and entry in one.
@@ -114,6 +208,17 @@ pub fn statistics(shard: u8) -> Key {
 
 /// Counters that everybody adds to are spread over this many items.
 pub const STATISTICS_SHARDS: u8 = 4;
+
+/// What was counted of one thing, in one of the shards.
+pub fn metrics(shard: u8, of: &str) -> Key {
+    key(metrics_partition(shard), of)
+}
+
+pub fn metrics_partition(shard: u8) -> String {
+    format!("METRICS#{shard}")
+}
+
+pub const METRICS_SHARDS: u8 = 4;
 
 /// A file that is coming in, or that nobody has used yet.
 pub fn upload(upload: UploadId) -> Key {
@@ -166,6 +271,27 @@ pub fn entry_by_number(number: i64) -> (String, String) {
     (format!("ENTRY#{number}"), ENTRY.to_owned())
 }
 
+/// What moved in escrow, in the order of the chain.
+pub fn movement(seq: u64) -> Key {
+    key(MOVEMENTS.into(), format!("{ENTRY}#{seq:012}"))
+}
+
+pub const MOVEMENTS: &str = "MOVEMENTS";
+
+pub fn movements_head() -> Key {
+    key(MOVEMENTS.into(), "HEAD")
+}
+
+/// A transaction is told once.
+pub fn movement_claim(transaction: &TxSignature) -> Key {
+    key(format!("MOVED#{transaction}"), CLAIM)
+}
+
+/// Where the movement of a transaction is found, in `ByState`.
+pub fn movement_by_transaction(transaction: &TxSignature) -> (String, String) {
+    (format!("MOVED#{transaction}"), ENTRY.to_owned())
+}
+
 /// `ByDue` keeps entries that wait to be sealed in this many partitions.
 pub const SEAL_SHARDS: u8 = 4;
 
@@ -175,8 +301,8 @@ pub fn seal_shard(shard: u8) -> String {
 
 /// Where an entry waits to be sealed: the oldest first, and of one moment the lowest number.
 pub fn entry_waits(number: i64, created: Timestamp) -> (String, String) {
-    let shard = number.rem_euclid(SEAL_SHARDS.into());
-    (format!("SEAL#{shard}"), format!("{}#{number:019}", due_time(created)))
+    let shard = u8::try_from(number.rem_euclid(SEAL_SHARDS.into())).unwrap_or(0);
+    (seal_shard(shard), format!("{}#{number:019}", due_time(created)))
 }
 
 /// When the entry of such a place came into being.
@@ -201,6 +327,26 @@ pub fn usage(user: UserId, month: &str) -> Key {
 /// One movement of credits per account, kind and reference. It never expires.
 pub fn once(user: UserId, kind: &str, reference: &str) -> Key {
     key(format!("ONCE#{user}#{kind}#{reference}"), CLAIM)
+}
+
+/// One use per event of Stripe. It never expires.
+pub fn stripe_event(event: &str) -> Key {
+    key(format!("STRIPE#{event}"), CLAIM)
+}
+
+/// One purchase per session of Stripe. It never expires.
+pub fn purchase(session: &str) -> Key {
+    key(format!("STRIPE#{session}"), "PURCHASE")
+}
+
+/// A payment as Stripe's refunds and disputes name it.
+pub fn stripe_payment(payment: &str) -> Key {
+    key(format!("STRIPE#{payment}"), "PAYMENT")
+}
+
+/// What jobs cost by their type.
+pub fn prices() -> Key {
+    key("PRICES".into(), "CREDITS")
 }
 
 /// Where entries get their numbers.
@@ -242,43 +388,4 @@ pub fn due_time(at: Timestamp) -> String {
 /// Providers of one effective status in `ByState`.
 pub fn providers_by_status(status: &str) -> String {
     format!("PROVIDERS#{status}")
-}
-
-/// Objects of the bucket.
-pub mod object {
-    use framefair_domain::id::{JobId, UploadId};
-
-    /// A result that a provider uploads before it hands it in.
-    pub fn upload(upload: UploadId) -> String {
-        format!("uploads/{upload}")
-    }
-
-    pub fn scene(job: JobId, file_name: &str) -> String {
-        format!("scenes/{job}/{file_name}")
-    }
-
-    /// Where a node may write frame `frame` under its lease `epoch`, and nobody serves from.
-    pub fn staged_frame(job: JobId, epoch: u32, frame: i32) -> String {
-        format!("staging/{job}/0/{epoch}/{frame}")
-    }
-
-    /// All frames in one zip, from providers that hand in over HTTP.
-    pub fn staged_zip(job: JobId, epoch: u32) -> String {
-        format!("staging/{job}/0/{epoch}/all.zip")
-    }
-
-    /// Stands beside a staged object and holds the name of its bytes.
-    pub fn staged_mark(staged: &str) -> String {
-        format!("{staged}.mark")
-    }
-
-    /// The pixel hash of each delivered frame.
-    pub fn frame_hashes(job: JobId, epoch: u32) -> String {
-        format!("results/{job}/{epoch}/frames.json")
-    }
-
-    /// What is served and paid for; no URL to write here is ever made.
-    pub fn result(job: JobId, epoch: u32, file_name: &str) -> String {
-        format!("results/{job}/{epoch}/{file_name}")
-    }
 }

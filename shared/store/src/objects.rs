@@ -77,6 +77,11 @@ impl Objects {
         &self.client
     }
 
+    /// The object as others name it: `s3://bucket/key`.
+    pub fn reference(&self, key: &str) -> String {
+        format!("s3://{}/{key}", self.bucket)
+    }
+
     pub(crate) fn bucket(&self) -> &str {
         &self.bucket
     }

@@ -17,6 +17,7 @@ mod units;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use aws_sdk_dynamodb::config::SharedHttpClient;
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
@@ -36,14 +37,22 @@ tokio::task_local! {
 struct Scope {
     label: &'static str,
     calls: AtomicUsize,
+    sequential: AtomicUsize,
     in_flight: AtomicUsize,
 }
 
 /// Runs `work` so that its calls are counted under `label`: the name of an API operation. Work
 /// that is spawned inside is not: label it again.
 pub async fn labelled<F: Future>(label: &'static str, work: F) -> F::Output {
-    let scope = Scope { label, calls: AtomicUsize::new(0), in_flight: AtomicUsize::new(0) };
-    SCOPE.scope(Arc::new(scope), work).await
+    let none = || AtomicUsize::new(0);
+    let scope = Scope { label, calls: none(), sequential: none(), in_flight: none() };
+    // Boxed: labels stand in labels, and what is labelled is large for a stack.
+    SCOPE.scope(Arc::new(scope), Box::pin(work)).await
+}
+
+/// What is done over, because somebody else was faster or the service said so, is counted apart.
+pub async fn over_again<F: Future>(work: F) -> F::Output {
+    labelled("over again", work).await
 }
 
 /// Cheap to clone; all clones count together.
@@ -58,6 +67,8 @@ struct Inner {
     stopped: Notify,
     /// Told when what sleeps shall go on.
     woken: Notify,
+    /// How long every call to the table is held up.
+    pause: Duration,
     /// A client that does not pass here, to see items before and after a write.
     observer: OnceLock<stale::Observer>,
 }
@@ -76,12 +87,19 @@ impl Seam {
 
     /// Counts, and fails calls when told to.
     pub fn on() -> Self {
+        Self::slow(Duration::ZERO)
+    }
+
+    /// The same over a slow network, so that calls that are made at once overlap however busy the
+    /// machine is: what [`Seam::depths`] says is then exact.
+    pub fn slow(pause: Duration) -> Self {
         Self(Some(Arc::new(Inner {
             costs: Mutex::default(),
             faults: Mutex::default(),
             journal: Mutex::default(),
             stopped: Notify::new(),
             woken: Notify::new(),
+            pause,
             observer: OnceLock::new(),
         })))
     }
@@ -187,9 +205,12 @@ impl InFlight {
         if !to_table {
             return (Self(None), label, cost::Step::default());
         }
+        let sequential = scope.in_flight.fetch_add(1, Ordering::Relaxed) == 0;
+        let before = scope.sequential.fetch_add(usize::from(sequential), Ordering::Relaxed);
         let step = cost::Step {
             first: scope.calls.fetch_add(1, Ordering::Relaxed) == 0,
-            sequential: scope.in_flight.fetch_add(1, Ordering::Relaxed) == 0,
+            sequential,
+            of_run: before + usize::from(sequential),
         };
         (Self(Some(scope)), label, step)
     }

@@ -1,6 +1,7 @@
 //! What is to be written, and under which conditions. Knows expressions; sends nothing.
 
 mod commit;
+mod leg;
 
 use std::collections::HashMap;
 
@@ -56,6 +57,7 @@ pub struct Check {
 enum Test {
     Exists,
     Missing,
+    Fewer(u32),
     Compare(&'static str, Result<AttributeValue, String>),
 }
 
@@ -81,6 +83,11 @@ impl Check {
 
     pub fn exists(path: impl Into<Path>) -> Self {
         Self { path: path.into(), test: Test::Exists }
+    }
+
+    /// The map, list or text at `path` has fewer than `size` members.
+    pub fn fewer(path: impl Into<Path>, size: u32) -> Self {
+        Self { path: path.into(), test: Test::Fewer(size) }
     }
 
     pub fn missing(path: impl Into<Path>) -> Self {
@@ -157,6 +164,10 @@ impl Expression {
         match check.test {
             Test::Exists => format!("attribute_exists({name})"),
             Test::Missing => format!("attribute_not_exists({name})"),
+            Test::Fewer(size) => {
+                let size = self.number(size);
+                format!("size({name}) < {size}")
+            }
             Test::Compare(operator, value) => {
                 let value = self.value(value);
                 format!("{name} {operator} {value}")

@@ -59,7 +59,7 @@ async fn concurrent_calls_are_one_step_deep() {
         })
         .await;
     }
-    let deep = Depth { label: "read", runs: 2, sequential: 4 };
+    let deep = Depth { label: "read", runs: 2, sequential: 4, most: 2 };
     assert_eq!(g.seam.depths(), [deep]);
 }
 

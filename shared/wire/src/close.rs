@@ -8,6 +8,10 @@ pub const SILENT: u16 = 4002;
 pub const REPLACED: u16 = 4003;
 /// A frame was too large, not JSON, or came too often.
 pub const MISBEHAVED: u16 = 4008;
+/// Too many frames that nobody can read, in the creator's dialect.
+pub const POLICY: u16 = 1008;
+/// A frame was too long, in the creator's dialect.
+pub const TOO_LONG: u16 = 1009;
 /// The relay goes away; come back after a moment.
 pub const RESTARTING: u16 = 1012;
 /// Nothing is wrong with the other end: the hub could not look it up. Come back after a moment.

@@ -2,5 +2,6 @@
 //! transport: a message is one JSON text frame.
 
 pub mod close;
+pub mod fleet;
 pub mod market;
 pub mod push;

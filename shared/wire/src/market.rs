@@ -91,6 +91,9 @@ pub enum ToProvider {
     /// Work under a lease. Sent again until accepted or declined.
     #[serde(rename = "task:assign")]
     Assign(Box<Assignment>),
+    /// The same for work that is no rendering of frames.
+    #[serde(rename = "task:perform")]
+    Perform(Box<Task>),
     /// Where to put a frame.
     #[serde(rename = "put:grant")]
     GrantPut {
@@ -139,6 +142,29 @@ pub struct Assignment {
     pub samples: Option<u32>,
     /// `PNG`, `JPEG` or `EXR`.
     pub output: String,
+    /// Milliseconds since 1970 at which the lease ends whatever happens.
+    pub until: i64,
+}
+
+/// Everything a node needs for a creator's task.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Task {
+    #[serde(flatten)]
+    pub attempt: Attempt,
+    pub job_type: String,
+    /// A reference with a scheme, or the payload itself.
+    pub payload: String,
+    /// Presigned, for what lies here; good for a while only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_url: Option<String>,
+    /// What its file was called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_name: Option<String>,
+    /// Where to put the result, with a plain PUT and its `Content-Type`; good for a while only.
+    pub upload_url: String,
+    /// What the result is called.
+    pub result_ref: String,
     /// Milliseconds since 1970 at which the lease ends whatever happens.
     pub until: i64,
 }

@@ -3,6 +3,7 @@
 //! creator's in a folder of its own.
 
 mod creator;
+mod docs;
 mod endpoints;
 mod hostile;
 mod idempotency;

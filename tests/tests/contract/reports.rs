@@ -1,7 +1,7 @@
 //! Reports that come too late, twice, or from somebody else, and payments of quotes that are over: the
 //! job goes to whoever holds it, and nobody else's word moves it.
 
-use framefair_app::market::JobRow;
+use framefair_app::market::MarketJob;
 use framefair_domain::id::JobId;
 use framefair_domain::time::{HOUR_MS, Timestamp};
 use framefair_store::{When, Write, keys};
@@ -125,9 +125,9 @@ async fn a_strangers_word_of_failure_moves_nothing() {
     hub.stop().await;
 }
 
-async fn row(hub: &Hub, job: &str) -> JobRow {
+async fn row(hub: &Hub, job: &str) -> MarketJob {
     let id: JobId = job.parse().expect("an id");
-    let row = hub.machine.ctx.store.get::<JobRow>(&keys::job(id)).await;
+    let row = hub.machine.ctx.store.get::<MarketJob>(&keys::job(id)).await;
     row.expect("the store").expect("the job")
 }
 
@@ -146,10 +146,10 @@ async fn an_expired_quote_takes_no_payment() {
     let read = row.rev;
     row.rev += 1;
     row.created = Timestamp(row.created.0 - HOUR_MS);
-    row.expires = Timestamp(row.expires.0 - HOUR_MS);
+    row.deal.expires = Timestamp(row.deal.expires.0 - HOUR_MS);
     let store = &hub.machine.ctx.store;
     store.write(Write::put(&row, When::Rev(read))).await.expect("nobody else writes it yet");
-    assert!(row.expires.0 + 130_000 < now_ms());
+    assert!(row.deal.expires.0 + 130_000 < now_ms());
     for _ in 0..2 {
         let answer = claim(&hub, &job, &signature).await.is(400).json();
         let code = answer["code"].as_str().expect("a code");

@@ -6,7 +6,10 @@ use std::future::Future;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use framefair_app::credits::Payments;
+use framefair_app::metrics::MetricsToken;
 use framefair_local::{Machine, Options, Ports, Providers};
+use framefair_store::Seam;
 use reqwest::header::{self, HeaderMap};
 use reqwest::{Client, Method, RequestBuilder, redirect};
 use serde_json::Value;
@@ -18,12 +21,22 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// A lost socket may come back within this; nobody here does.
 const GRACE_MS: u32 = 1_000;
+/// Sockets are asked often, so that a silent one is seen soon.
+const PING_EVERY_MS: u32 = 1_000;
+/// Long enough for calls that are made at once to overlap.
+const CALL_TAKES: Duration = Duration::from_millis(3);
+/// How many round trips to the table, one after the other, an answer may take.
+const TRIPS_MAX: u64 = 2;
+/// Counted apart: limits and totals, a provider that a process meets for the first time, and what is done
+/// over because somebody else was faster.
+const ASIDE: [&str; 5] = ["rate", "statistics", "metrics", "learn", "over again"];
 /// A payment is final after 32 of them.
 const SLOT_MS: u64 = 20;
 
 pub(crate) struct Hub {
     pub(crate) machine: Machine,
     pub(crate) http: Client,
+    face: &'static str,
     contract: Value,
     seen: Mutex<BTreeSet<(String, u16)>>,
     folder: tempfile::TempDir,
@@ -69,19 +82,41 @@ impl Hub {
     }
 
     /// Held against another contract than the market's.
-    pub(crate) async fn of(face: &str, rate_limits: bool) -> Hub {
-        Hub { contract: contract(face), ..Hub::with(rate_limits).await }
+    pub(crate) async fn of(face: &'static str, rate_limits: bool) -> Hub {
+        Hub { face, contract: contract(face), ..Hub::with(rate_limits).await }
     }
 
     pub(crate) async fn with(rate_limits: bool) -> Hub {
-        Hub::open(rate_limits, Providers::default()).await
+        Hub::open(rate_limits, Providers::default(), Payments::default()).await
     }
 
     pub(crate) async fn with_providers(providers: Providers) -> Hub {
-        Hub::open(false, providers).await
+        Hub::open(false, providers, Payments::default()).await
     }
 
-    async fn open(rate_limits: bool, providers: Providers) -> Hub {
+    /// Held against the creator's contract, and in business.
+    pub(crate) async fn selling(payments: Payments) -> Hub {
+        let hub = Hub::open(false, Providers::default(), payments).await;
+        Hub { face: "creator", contract: contract("creator"), ..hub }
+    }
+
+    /// Held against the creator's contract, with totals that are shown to whoever has the token.
+    pub(crate) async fn watched_with(token: &str) -> Hub {
+        let defaults = (Providers::default(), Payments::default());
+        let hub = Hub::build(false, defaults.0, defaults.1, MetricsToken::new(token)).await;
+        Hub { face: "creator", contract: contract("creator"), ..hub }
+    }
+
+    async fn open(rate_limits: bool, providers: Providers, payments: Payments) -> Hub {
+        Hub::build(rate_limits, providers, payments, None).await
+    }
+
+    async fn build(
+        rate_limits: bool,
+        providers: Providers,
+        payments: Payments,
+        metrics_token: Option<MetricsToken>,
+    ) -> Hub {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().expect("a temporary folder");
         let machine = Machine::start(Options {
@@ -89,15 +124,26 @@ impl Hub {
             ports: Ports { hub: 0, rpc: 0, aws: 0 },
             slot_ms: SLOT_MS,
             reconnect_grace_ms: GRACE_MS,
+            ping_every_ms: PING_EVERY_MS,
             providers,
             rate_limits,
             direct: false,
             anchor_after_ms: 500,
+            payments,
+            metrics_token,
+            seam: Seam::slow(CALL_TAKES),
         });
         let machine = machine.await.expect("the machine starts");
         let http = Client::builder().redirect(redirect::Policy::none()).timeout(PATIENCE);
         let http = http.build().expect("a client");
-        Hub { machine, http, contract: contract("market"), seen: Mutex::default(), folder }
+        Hub {
+            face: "market",
+            machine,
+            http,
+            contract: contract("market"),
+            seen: Mutex::default(),
+            folder,
+        }
     }
 
     pub(crate) async fn stop(self) {
@@ -156,8 +202,16 @@ impl Hub {
                 check(&self.contract, &content["schema"], &answer.json(), &at).expect("it fits");
             }
         }
+        self.few_trips();
         let seen = (id.to_owned(), answer.status);
         self.seen.lock().expect("nobody panics while holding it").insert(seen);
+    }
+
+    fn few_trips(&self) {
+        for depth in self.machine.ctx.store.seam().depths() {
+            let few = depth.most <= TRIPS_MAX || ASIDE.contains(&depth.label);
+            assert!(few || self.face != "market", "{} took {} trips", depth.label, depth.most);
+        }
     }
 
     /// Documented answers that no call has brought about.

@@ -6,7 +6,7 @@ use framefair_domain::id::{JobId, ProviderId};
 use framefair_domain::money::Lamports;
 use framefair_domain::time::Timestamp;
 use framefair_domain::wallet::TxSignature;
-use framefair_store::rows::{Inbound, InflowRow, JobRow, NodeRow, ProviderRow, Status};
+use framefair_store::rows::{Inbound, InflowRow, MarketJob, NodeRow, ProviderRow, Status};
 use framefair_store::{TransactFailed, When, Write, keys};
 use futures::{StreamExt, TryStreamExt, stream};
 
@@ -19,16 +19,16 @@ const ONLINE: u64 = 20;
 const TEN: u64 = 10;
 
 /// Puts that many items there, of the kind that `job` and its provider left behind.
-pub(crate) async fn fill(ctx: &Ctx, items: u64, job: &JobRow) {
-    let provider = keys::provider(job.provider);
+pub(crate) async fn fill(ctx: &Ctx, items: u64, job: &MarketJob) {
+    let provider = keys::provider(job.deal.provider);
     let provider: ProviderRow = ctx.store.get(&provider).await.unwrap().unwrap();
-    let node: NodeRow = ctx.store.get(&keys::node(job.provider)).await.unwrap().unwrap();
+    let node: NodeRow = ctx.store.get(&keys::node(job.deal.provider)).await.unwrap().unwrap();
     let puts = (0..items).map(|n| match n % TEN {
         0 => provider_like(&provider, n),
         1 => Write::put(&NodeRow { id: provider_id(n - 1), ..node.clone() }, When::Absent),
         2..=5 => {
             let (id, state) = (JobId(born(n)), JobState::Completed);
-            Write::put(&JobRow { id, state, due: None, ..job.clone() }, When::Absent)
+            Write::put(&MarketJob { id, state, due: None, ..job.clone() }, When::Absent)
         }
         _ => Write::put(&entry(n), When::Absent),
     });

@@ -19,7 +19,7 @@ use framefair_domain::quote::Tariff;
 use framefair_domain::scheduling::Abilities;
 use framefair_domain::signing;
 use framefair_localnet::Localnet;
-use framefair_store::rows::JobRow;
+use framefair_store::rows::MarketJob;
 use framefair_store::seam::{Cost, labelled};
 use framefair_store::{Config, Seam, Store, setup};
 use sha2::{Digest, Sha256};
@@ -132,14 +132,15 @@ impl Market {
     }
 
     /// From the quote to the end of its settlement; gives what is left of it.
-    pub(crate) async fn run_one_job(&self, session: delivery::Session) -> JobRow {
+    pub(crate) async fn run_one_job(&self, session: delivery::Session) -> MarketJob {
         let job = self.step("quote", self.quote()).await;
         let row = market::job(&self.ctx, job, None).await.unwrap().job;
-        let (price, memo) = (row.price.total, row.terms().memo());
-        let paid =
-            wallet::pay(&self.ctx.chain, &self.client, &row.pay_to, price, &memo).await.unwrap();
+        let (price, memo) = (row.deal.price.total, row.terms().memo());
+        let paid = wallet::pay(&self.ctx.chain, &self.client, &row.deal.pay_to, price, &memo)
+            .await
+            .unwrap();
         let pay = async {
-            market::pay(&self.ctx, &mut Call::live(), job, &paid.to_string()).await.unwrap();
+            market::pay(&self.ctx, &Call::live(), job, &paid.to_string(), None).await.unwrap();
         };
         self.step("pay", pay).await;
         let lease = async {
@@ -149,7 +150,7 @@ impl Market {
         self.step("lease", lease).await;
         let work = async {
             let order = delivery::assignment(&self.ctx, job).await.unwrap().unwrap();
-            assert_eq!(order.job.task.epoch, 1);
+            assert_eq!(order.epoch, 1);
             self.put_frame(session, job).await;
             let report = Report { epoch: 1, render_ms: 10 };
             delivery::done(&self.ctx, session, job, report).await.unwrap();
@@ -225,7 +226,7 @@ impl Market {
             },
             signed: signed(signing::register(&wallet, "node")),
         };
-        let id = provider::register(&self.ctx, &mut Call::live(), registration).await.unwrap();
+        let id = provider::register(&self.ctx, &Call::live(), registration).await.unwrap();
         let online = signed(signing::status(id, "online"));
         provider::set_status(&self.ctx, &Call::live(), id, Status::Online, &online).await.unwrap();
         id

@@ -3,6 +3,7 @@
 
 mod client;
 mod crashes;
+mod creators;
 mod fakes;
 mod faults;
 mod legacies;

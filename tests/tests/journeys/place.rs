@@ -157,8 +157,8 @@ impl Place {
     /// A command with nothing of this test's own environment but the way to Blender.
     fn command(&self, name: &str) -> Command {
         let mut command = Command::new(framefair_tests::program(name));
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        command.env_clear().env("PATH", path).current_dir(self.folder.path());
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("FRAMEFAIR_PASSWORD", "correct horse").current_dir(self.folder.path());
         command
     }
 
@@ -250,6 +250,15 @@ impl Place {
         said.ok().text("lamports").parse().expect("a number")
     }
 
+    /// What an operator types, and what that prints.
+    pub(crate) fn administer(&self, line: &[&str]) -> String {
+        let mut admin = self.command("framefair-local");
+        let admin = admin.arg("admin").args(line).arg("--data").arg(self.path("data"));
+        let said = admin.output().expect("it starts");
+        assert!(said.status.success(), "{said:?}");
+        String::from_utf8(said.stdout).expect("it prints text")
+    }
+
     /// A command to its end, with `--json`.
     pub(crate) fn framefair(&self, line: &[&str]) -> Answer {
         let mut command = self.command("framefair");
@@ -260,7 +269,7 @@ impl Place {
         Answer { code: output.status.code().unwrap_or(-1), said, progress }
     }
 
-    /// The same command as people see it: exit code, output and errors.
+    /// As people see it: exit code, output and errors.
     pub(crate) fn plain(&self, line: &[&str]) -> (i32, String, String) {
         let output = self.command("framefair").args(line).output().expect("it starts");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -310,15 +319,18 @@ impl Place {
 
     /// The network's fee for a transaction.
     pub(crate) fn fee(&self, signature: &str) -> u64 {
-        let call = json!({
-            "jsonrpc": "2.0", "id": 1, "method": "getTransaction",
-            "params": [signature, { "maxSupportedTransactionVersion": 0, "commitment": "confirmed" }],
-        });
-        let answer: Value = self.runtime.block_on(async {
+        let how = json!({ "maxSupportedTransactionVersion": 0, "commitment": "confirmed" });
+        let transaction = self.ask_chain("getTransaction", json!([signature, how]));
+        transaction["meta"]["fee"].as_u64().unwrap_or_else(|| panic!("{transaction}"))
+    }
+
+    fn ask_chain(&self, method: &str, params: Value) -> Value {
+        let call = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        let mut answer: Value = self.runtime.block_on(async {
             let asked = http().post(self.rpc_url()).json(&call).send().await;
             asked.expect("the chain answers").json().await.expect("JSON")
         });
-        answer["result"]["meta"]["fee"].as_u64().unwrap_or_else(|| panic!("{answer}"))
+        answer["result"].take()
     }
 
     /// The audit's document; it must balance.
@@ -339,11 +351,14 @@ impl Place {
         String::from_utf8_lossy(&refused.stderr).into_owned()
     }
 
-    /// Waits until nobody is owed anything; every audit on the way balances.
+    /// Waits until nobody is owed anything of what was paid until now; every audit on the way balances.
+    /// An audit knows only what is final, and a small job ends before its payment is.
     pub(crate) fn settle(&self) -> Value {
+        let now = self.ask_chain("getSlot", json!([{ "commitment": "processed" }])).as_u64();
         wait_until("nothing is owed", || {
             let audit = self.audit();
-            (audit["open_obligations"].as_i64() == Some(0)).then_some(audit)
+            let is_past = audit["slot"].as_u64() >= now;
+            (is_past && audit["open_obligations"].as_i64() == Some(0)).then_some(audit)
         })
     }
 

@@ -138,3 +138,26 @@ fn environment(handler: &str, given: &Given) -> BTreeMap<String, String> {
     let platform = given.platform.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
     filled.chain(platform).collect()
 }
+
+/// Secrets by their names, as Secrets Manager answers; where it listens. The embedded cloud keeps none.
+pub(crate) async fn secrets(known: BTreeMap<&'static str, String>) -> String {
+    let answer = move |body: String| async move {
+        let asked: Value = serde_json::from_str(&body).expect("a request");
+        let id = asked["SecretId"].as_str().expect("a name");
+        match known.get(id) {
+            Some(text) => {
+                let found = serde_json::json!({ "Name": id, "SecretString": text });
+                (axum::http::StatusCode::OK, axum::Json(found))
+            }
+            None => {
+                let missing = serde_json::json!({ "__type": "ResourceNotFoundException" });
+                (axum::http::StatusCode::BAD_REQUEST, axum::Json(missing))
+            }
+        }
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    let router = axum::Router::new().route("/", axum::routing::post(answer));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    format!("http://{address}")
+}

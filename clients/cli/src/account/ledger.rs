@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::session::LoggedIn;
 use crate::args::Verify;
-use crate::exit::{Exit, Failure};
+use crate::exit::{Exit, Failure, plain};
 use crate::hub::account::Proof;
 use crate::place::rpc_beside;
 use crate::purse::Purse;
@@ -18,28 +18,38 @@ pub(crate) async fn verify(args: &Verify) -> Result<Report, Failure> {
     let mut here = LoggedIn::open(&args.session)?;
     let pieces = ["ledger", &args.entry, "proof"];
     let proof: Proof = here.ask("there is no proof of this entry yet", &pieces).await?;
+    let rpc = rpc_beside(Some(&here.hub.url), args.chain.rpc.as_ref())?;
+    let purse = Purse::open(&rpc).await?;
     let root = walked(&proof).ok_or_else(|| wrong("its text does not lead to the root"))?;
+    let leaf: Value =
+        serde_json::from_str(&proof.leaf).map_err(|_| wrong("its text is no JSON"))?;
+    if !is_about(&leaf, &args.entry) {
+        return Err(wrong("the hub proves another entry than the one that was asked for"));
+    }
     let transaction: TxSignature =
         proof.anchor_tx_hash.parse().map_err(|_| wrong("its transaction is none"))?;
-    let rpc = rpc_beside(Some(&here.hub.url), args.chain.rpc.as_ref())?;
-    let said = Purse::open(&rpc).await?.said(&transaction).await?;
+    if leaf["unit"].is_string() && !has_moved(&purse, &leaf).await? {
+        return Err(wrong("the chain says that something else moved"));
+    }
+    let said = purse.said(&transaction).await?;
     let said = said.ok_or_else(|| wrong("the chain has no such final transaction"))?;
     let anchor = said.memos.iter().find_map(|memo| Anchor::parse(memo));
     let anchor = anchor.ok_or_else(|| wrong("the transaction on the chain is no anchor"))?;
     if anchor.root != root {
         return Err(wrong("the chain says another root"));
     }
-    let by = said.by.ok_or_else(|| wrong("nobody signed the anchor"))?;
-    if args.authority.is_some_and(|wanted| wanted != by) {
+    let first = said.by.first().ok_or_else(|| wrong("nobody signed the anchor"))?;
+    let by = args.authority.unwrap_or(*first);
+    if !said.by.contains(&by) {
+        let by = first;
         return Err(
             wrong(&format!("it was anchored by {by}")).hint("Somebody else's anchor says nothing.")
         );
     }
-    let leaf: Value =
-        serde_json::from_str(&proof.leaf).map_err(|_| wrong("its text is no JSON"))?;
-    let word = |name: &str| leaf[name].as_str().unwrap_or("?").to_owned();
+    let word = |name: &str| plain(leaf[name].as_str().unwrap_or("?"), 255);
+    let unit = leaf["unit"].as_str().map_or(String::new(), |unit| format!(" {}", plain(unit, 20)));
     let text = format!(
-        "entry      {}: {} {} for {}, balance {} after it\nbatch      {}, one of {} entries\ntransaction {transaction}\nslot       {}\nanchored by {by}\nThe chain says the root to which this entry leads.",
+        "entry      {}: {} {}{unit} for {}, balance {} after it\nbatch      {}, one of {} entries\ntransaction {transaction}\nslot       {}\nanchored by {by}\nThe chain says the root to which this entry leads.",
         proof.entry_id,
         word("direction"),
         word("amount"),
@@ -56,8 +66,30 @@ pub(crate) async fn verify(args: &Verify) -> Result<Report, Failure> {
     Ok(Report::new(text, &document))
 }
 
+/// Whether the transaction that a movement names moved just that.
+async fn has_moved(purse: &Purse, leaf: &Value) -> Result<bool, Failure> {
+    let text = |name: &str| leaf[name].as_str().unwrap_or_default();
+    let (Ok(transaction), Ok(wallet)) = (text("reference_id").parse(), text("user_id").parse())
+    else {
+        return Ok(false);
+    };
+    let moved = purse.moved(&transaction, &wallet).await?;
+    let lamports =
+        moved.ok_or_else(|| wrong("the chain does not have the transaction it names"))?;
+    let direction = if lamports > 0 { "CREDIT" } else { "DEBIT" };
+    let amount = lamports.unsigned_abs().to_string();
+    Ok([text("amount"), text("direction"), text("unit")] == [&amount, direction, "lamports"])
+}
+
+/// Whether the text that was hashed is of the entry with this number or id, or of this transaction.
+fn is_about(leaf: &Value, entry: &str) -> bool {
+    (leaf["unit"].is_string() && leaf["reference_id"].as_str() == Some(entry))
+        || leaf["entry_id"].as_i64().is_some_and(|number| number.to_string() == entry)
+        || leaf["id"].as_str() == Some(entry)
+}
+
 /// The root to which the text of the entry leads, if it is the one that the hub named.
-fn walked(proof: &Proof) -> Option<Hash> {
+pub(super) fn walked(proof: &Proof) -> Option<Hash> {
     if proof.proof_hashes.len() != proof.directions.len() {
         return None;
     }
@@ -98,6 +130,20 @@ mod tests {
             anchor_tx_hash: String::new(),
             leaf: texts[2].clone(),
         }
+    }
+
+    #[test]
+    fn a_proof_of_another_entry_is_none() {
+        let leaf = json!({ "entry_id": 42, "id": "0195a2c4-7d3e-7a10-9c1b-2f4be3a1c001" });
+        for (entry, about) in [
+            ("42", true),
+            ("0195a2c4-7d3e-7a10-9c1b-2f4be3a1c001", true),
+            ("43", false),
+            ("", false),
+        ] {
+            assert_eq!(is_about(&leaf, entry), about, "{entry}");
+        }
+        assert!(!is_about(&json!({}), "42"));
     }
 
     #[test]

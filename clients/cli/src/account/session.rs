@@ -3,14 +3,21 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::args::WithSession;
 use crate::exit::{Exit, Failure};
 use crate::hub::account::Tokens;
 use crate::hub::{Hub, HubError};
+
+/// How often, and for how long unless it says so, a hub that was asked too much is left alone.
+const WAITS_MAX: u32 = 5;
+const PAUSE: Duration = Duration::from_secs(15);
+const RETRY: Duration = Duration::from_secs(2);
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Session {
@@ -70,21 +77,80 @@ impl LoggedIn {
         Ok(LoggedIn { hub: Hub::new(url)?, session, file })
     }
 
-    /// Asks, and where the access token is over asks again with a new one.
     pub(super) async fn ask<T: DeserializeOwned>(
         &mut self,
         what: &str,
         pieces: &[&str],
     ) -> Result<T, Failure> {
-        let first = self.hub.ask(pieces, &self.session.access).await;
-        let answer = match first {
-            Err(error) if error.status() == Some(401) => {
-                self.renew().await?;
-                self.hub.ask(pieces, &self.session.access).await
+        let answer = self.answer(pieces, &[]).await?;
+        answer.map_err(|error| error.failure(what, &self.hub.url))
+    }
+
+    /// Something that is to be done, under a name by which it is done once. A hub that did not answer, or is
+    /// busy, is told again.
+    pub(super) async fn wish<T: DeserializeOwned>(
+        &mut self,
+        what: &str,
+        pieces: &[&str],
+        name: &str,
+        upload: Option<&str>,
+        wish: &Value,
+    ) -> Result<T, Failure> {
+        let mut waits = 0;
+        loop {
+            let told = self.hub.tell(pieces, wish, name, upload, &self.session.access).await;
+            match told {
+                Ok(answer) => return Ok(answer),
+                Err(error) if error.status() == Some(401) && waits < WAITS_MAX => {
+                    waits += 1;
+                    self.renew().await?;
+                }
+                Err(error) if error.may_pass() && waits < WAITS_MAX => {
+                    waits += 1;
+                    tokio::time::sleep(error.pause().unwrap_or(RETRY)).await;
+                }
+                Err(error) => return Err(error.failure(what, &self.hub.url)),
             }
-            answer => answer,
-        };
-        answer.map_err(|error: HubError| error.failure(what, &self.hub.url))
+        }
+    }
+
+    /// For many questions in a row: the hub may say that they are too many, and is asked again when it
+    /// likes. None is what is not there.
+    pub(super) async fn find<T: DeserializeOwned>(
+        &mut self,
+        what: &str,
+        pieces: &[&str],
+        query: &[(&str, u64)],
+    ) -> Result<Option<T>, Failure> {
+        let mut waits = 0;
+        loop {
+            let error = match self.answer(pieces, query).await? {
+                Ok(answer) => return Ok(Some(answer)),
+                Err(error) => error,
+            };
+            match error.status() {
+                Some(404) => return Ok(None),
+                Some(429) if waits < WAITS_MAX => {
+                    tokio::time::sleep(error.pause().unwrap_or(PAUSE)).await;
+                    waits += 1;
+                }
+                _ => return Err(error.failure(what, &self.hub.url)),
+            }
+        }
+    }
+
+    /// Where the access token is over, asks again with a new one.
+    async fn answer<T: DeserializeOwned>(
+        &mut self,
+        pieces: &[&str],
+        query: &[(&str, u64)],
+    ) -> Result<Result<T, HubError>, Failure> {
+        let first = self.hub.ask(pieces, query, &self.session.access).await;
+        if first.as_ref().is_err_and(|error| error.status() == Some(401)) {
+            self.renew().await?;
+            return Ok(self.hub.ask(pieces, query, &self.session.access).await);
+        }
+        Ok(first)
     }
 
     async fn renew(&mut self) -> Result<(), Failure> {

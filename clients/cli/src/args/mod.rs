@@ -7,9 +7,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use framefair_domain::id::{JobId, ProviderId};
 use framefair_domain::money::Lamports;
 
+mod dispatch;
 mod node;
 mod words;
 
+pub(crate) use self::dispatch::Dispatch;
 pub(crate) use self::node::{Node, NodeRun};
 use self::words::{
     DOCTOR_EXAMPLES, FIRST_STEPS, JOBS_EXAMPLES, LOGIN_EXAMPLES, RENDER_EXAMPLES, WALLET_EXAMPLES,
@@ -59,6 +61,8 @@ pub(crate) enum Command {
     Login(Login),
     /// Show the credits of the account that is logged in
     Credits(Credits),
+    /// Have something done for credits, wait for it, and receive the result
+    Dispatch(Dispatch),
     /// Check the ledger of credits against the chain
     #[command(subcommand)]
     Ledger(Ledger),
@@ -136,16 +140,35 @@ pub(crate) struct Credits {
 pub(crate) enum Ledger {
     /// Prove an entry from its own text and the chain, without believing the hub
     Verify(Verify),
+    /// Check that the anchors on the chain are a chain of roots, and that the hub lists just these
+    Audit(Audit),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
-    /// The entry's number or id, from `framefair credits`
+    /// The entry's number or id, from `framefair credits`; or a transaction of the market's escrow
     #[arg(value_name = "ENTRY")]
     pub(crate) entry: String,
     /// Who must have signed the anchor [default: whoever did is shown]
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) authority: Option<framefair_domain::wallet::Wallet>,
+    #[command(flatten)]
+    pub(crate) chain: OnChain,
+    #[command(flatten)]
+    pub(crate) session: WithSession,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Audit {
+    /// Who signs the anchors [default: whom the hub names, which the answer shows]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) authority: Option<framefair_domain::wallet::Wallet>,
+    /// Prove every entry of the account as well, and that none is missing
+    #[arg(long)]
+    pub(crate) entries: bool,
+    /// Prove everything that the chain says of this wallet as well: the `payTo` of a market's quotes
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) escrow: Option<framefair_domain::wallet::Wallet>,
     #[command(flatten)]
     pub(crate) chain: OnChain,
     #[command(flatten)]

@@ -39,6 +39,9 @@ pub(crate) struct NodeRun {
     /// The Blender to use, if not the one on PATH
     #[arg(long, value_name = "PATH")]
     pub(crate) blender: Option<PathBuf>,
+    /// Take only creators' jobs that need no Blender: echo, cpu_benchmark, generic, inference
+    #[arg(long, conflicts_with = "blender")]
+    pub(crate) no_blender: bool,
     /// Render without a sandbox: a scene can then do all that you can do on this machine
     #[arg(long)]
     pub(crate) no_sandbox: bool,

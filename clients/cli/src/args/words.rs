@@ -57,9 +57,20 @@ Examples:
   framefair login ada@example.com --register --hub http://127.0.0.1:8000
   framefair credits
   framefair ledger verify 42
+  framefair ledger audit --entries
 
 The password is asked for, read from what is piped in, or taken from FRAMEFAIR_PASSWORD. The session is
 kept in a file that only you can read; the commands that need it find it there.";
+
+pub(super) const DISPATCH_EXAMPLES: &str = "\
+Examples:
+  framefair dispatch echo 'hello'
+  framefair dispatch cpu_benchmark '{\"seconds\": 5}' --out score.json
+  framefair dispatch render --file scene.blend --out frame.png
+  framefair dispatch inference https://example.com/order.json --gpu --priority high --no-wait
+
+The price is held while the job is open and charged when it completes; a job that fails costs nothing.
+`framefair login` comes first, and `framefair credits` shows what was charged.";
 
 pub(super) const JOBS_EXAMPLES: &str = "\
 Examples:

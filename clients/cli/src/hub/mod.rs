@@ -3,9 +3,9 @@
 
 pub(crate) mod account;
 pub(crate) mod health;
-mod parts;
+pub(crate) mod parts;
 pub(crate) mod said;
-mod upload;
+pub(crate) mod upload;
 
 use std::time::Duration;
 

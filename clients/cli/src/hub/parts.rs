@@ -1,4 +1,4 @@
-//! Sends a large scene in parts, by links that the hub gives. A part that is there is not sent again,
+//! Sends a large file in parts, by links that the hub gives. A part that is there is not sent again,
 //! by this try or by a later one: the order's own name finds its upload.
 
 use std::io::{Read, SeekFrom};
@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use tokio::fs::File;
 use tokio::io::AsyncSeekExt;
 
-use super::upload::{Order, Sent, moving, pieces};
+use super::upload::{Sent, moving, pieces};
 use super::{HubError, data};
 use crate::place::HubUrl;
 
@@ -24,11 +24,24 @@ const PART_BYTES: u64 = 16 << 20;
 const TRIES_MAX: u32 = 6;
 const PAUSE_FIRST: Duration = Duration::from_secs(1);
 
-/// A scene that the hub has, and what entitles to it.
+/// A file that is to be sent.
 #[derive(Debug)]
-pub(super) struct Uploaded {
-    pub(super) id: String,
-    pub(super) token: String,
+pub(crate) struct Sending<'a> {
+    pub(crate) path: &'a Path,
+    /// The name the hub is told.
+    pub(crate) name: &'a str,
+    pub(crate) bytes: u64,
+    /// `scene`, or `result` for what is none.
+    pub(crate) purpose: &'static str,
+    /// Makes a repeated upload the same upload.
+    pub(crate) idempotency_key: &'a str,
+}
+
+/// A file that the hub has, and what entitles to it.
+#[derive(Debug)]
+pub(crate) struct Uploaded {
+    pub(crate) id: String,
+    pub(crate) token: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -60,13 +73,13 @@ struct Link {
 pub(super) async fn upload(
     client: &Client,
     hub: &HubUrl,
-    order: &Order<'_>,
+    file: &Sending<'_>,
     sent: &Sent,
 ) -> Result<Option<Uploaded>, HubError> {
-    let declared = declared(order.scene.to_owned(), order.bytes).await?;
-    let body = json!({ "filename": order.file_name, "size": order.bytes, "purpose": "scene",
+    let declared = declared(file.path.to_owned(), file.bytes).await?;
+    let body = json!({ "filename": file.name, "size": file.bytes, "purpose": file.purpose,
         "parts": declared });
-    let key = format!("{}-scene", order.idempotency_key);
+    let key = format!("{}-{}", file.idempotency_key, file.purpose);
     let begin = client.post(hub.route(&["uploads"])).header("idempotency-key", key).json(&body);
     let begun: Begun = match data(begin).await {
         Err(HubError::Refused { status: 404 | 405, .. }) => return Ok(None),
@@ -81,9 +94,9 @@ pub(super) async fn upload(
     };
     let (mut links, mut tries) = (begun.links, 0);
     while !links.complete && !links.parts.is_empty() {
-        let there = order.bytes.saturating_sub(links.parts.iter().map(|link| link.size).sum());
+        let there = file.bytes.saturating_sub(links.parts.iter().map(|link| link.size).sum());
         sent.set(there);
-        let Err(error) = put_all(client, order.scene, &links.parts, sent).await else { break };
+        let Err(error) = put_all(client, file.path, &links.parts, sent).await else { break };
         tries += 1;
         if tries == TRIES_MAX || !error.may_pass() {
             return Err(error);
@@ -95,7 +108,7 @@ pub(super) async fn upload(
             tries = 0;
         }
     }
-    sent.set(order.bytes);
+    sent.set(file.bytes);
     data::<serde_json::Value>(ask("complete").json(&json!({ "parts": [] }))).await?;
     Ok(Some(Uploaded { id: begun.upload_id, token: begun.upload_token }))
 }

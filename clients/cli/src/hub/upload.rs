@@ -71,7 +71,16 @@ pub(super) async fn send(
         .map_err(|error| HubError::Garbled(error.to_string()))?;
     sent.set(0);
     let uploaded = match order.bytes >= parts::FROM_BYTES {
-        true => parts::upload(client, hub, order, sent).await?,
+        true => {
+            let scene = parts::Sending {
+                path: order.scene,
+                name: order.file_name,
+                bytes: order.bytes,
+                purpose: "scene",
+                idempotency_key: order.idempotency_key,
+            };
+            parts::upload(client, hub, &scene, sent).await?
+        }
         false => None,
     };
     let mut request =

@@ -6,14 +6,14 @@ use framefair_domain::id::ProviderId;
 use framefair_domain::money::Lamports;
 use framefair_domain::signing::{self, Once};
 use framefair_domain::time::Timestamp;
-use reqwest::{Client, Method, Url};
+use reqwest::{Client, Method, Response, Url};
 use serde_json::{Value, json};
 
 use super::{AgentConfig, AgentError, Identity};
 use crate::machine::Machine;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
-/// Offered file size, in MB of 1,048,576 bytes; bounded by the free disk at fetch time.
+/// Offered file size, in MB of 1,048,576 bytes.
 const FILE_MB_MAX: u32 = 2_048;
 
 pub(crate) struct Hub {
@@ -37,6 +37,12 @@ impl Hub {
     pub(crate) fn socket(&self) -> String {
         let base = self.base.as_str().trim_end_matches('/');
         format!("ws{}/ws", base.strip_prefix("http").unwrap_or(base))
+    }
+
+    /// Where a creator's node has its own.
+    pub(crate) fn crew_socket(&self, node: &str) -> String {
+        let base = self.base.as_str().trim_end_matches('/');
+        format!("ws{}/api/v1/relay/ws/{node}", base.strip_prefix("http").unwrap_or(base))
     }
 
     pub(crate) async fn register(
@@ -73,6 +79,22 @@ impl Hub {
         let mut body = json!({ "providerId": provider, "status": status });
         sign_once(&mut body, identity, signing::status(provider, status));
         self.call(Method::PUT, "/provider/status", body).await.map(drop)
+    }
+
+    /// A call of the creator's face.
+    pub(crate) async fn post(
+        &self,
+        path: &str,
+        body: &Value,
+        token: Option<&str>,
+    ) -> Result<Response, AgentError> {
+        let url = format!("{}{path}", self.base.as_str().trim_end_matches('/'));
+        let post = self.client.post(url).json(body);
+        let post = match token {
+            Some(token) => post.bearer_auth(token),
+            None => post,
+        };
+        Ok(post.send().await?)
     }
 
     async fn call(&self, method: Method, path: &str, body: Value) -> Result<Value, AgentError> {

@@ -9,7 +9,7 @@ use framefair_domain::id::ProviderId;
 use framefair_domain::signing;
 use framefair_wire::close;
 use framefair_wire::market::{
-    Attempt, FRAME_BYTES_MAX, FromProvider, HEARTBEAT_EVERY_MS, SILENCE_MAX_MS, ToProvider,
+    Attempt, FRAME_BYTES_MAX, FromProvider, HEARTBEAT_EVERY_MS, SILENCE_MAX_MS, Task, ToProvider,
 };
 use futures::{SinkExt, StreamExt};
 use tokio::sync::mpsc;
@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::api::{Hub, now};
 use super::task::{Grant, Running, TaskContext};
+use super::work::{Tools, Wanted};
 use super::{AgentConfig, News};
 use crate::machine::Machine;
 
@@ -50,6 +51,7 @@ impl Link {
     pub(crate) fn new(
         config: AgentConfig,
         machine: Machine,
+        tools: Tools,
         provider: ProviderId,
         news: impl Fn(News) + Send + Sync + 'static,
     ) -> Link {
@@ -57,6 +59,7 @@ impl Link {
         let context = TaskContext {
             machine,
             work: config.work.clone(),
+            tools,
             outgoing: sender,
             news: Box::new(news),
         };
@@ -173,18 +176,14 @@ impl Link {
         match frame {
             ToProvider::Assign(assignment) => {
                 let attempt = assignment.attempt;
-                if self.reports.contains_key(&attempt) {
-                    return Ok(());
-                }
-                if !self.running.contains_key(&attempt) {
-                    if self.running.len() >= self.config.slots as usize {
-                        let reason = "this node works on as many tasks as it takes".to_owned();
-                        return send(socket, &FromProvider::Declined { attempt, reason }).await;
-                    }
-                    let running = Running::start(self.context.clone(), *assignment);
-                    self.running.insert(attempt, running);
-                }
-                send(socket, &FromProvider::Accepted(attempt)).await
+                self.begin(socket, attempt, |context| Running::start(context, *assignment)).await
+            }
+            ToProvider::Perform(task) => {
+                let Task { attempt, job_type, payload, upload_url, until, .. } = *task;
+                let (input_url, input_name) = (task.input_url, task.input_name);
+                let wanted =
+                    Wanted { attempt, job_type, payload, input_url, input_name, upload_url, until };
+                self.begin(socket, attempt, |context| Running::perform(context, wanted)).await
             }
             ToProvider::GrantPut { attempt, frame, url, headers } => {
                 if let Some(running) = self.running.get(&attempt) {
@@ -214,6 +213,26 @@ impl Link {
             }
             ToProvider::Authenticated | ToProvider::JobPaid { .. } | ToProvider::Unknown => Ok(()),
         }
+    }
+
+    /// Accepts an attempt, and begins it unless it runs or has ended already.
+    async fn begin(
+        &mut self,
+        socket: &mut Socket,
+        attempt: Attempt,
+        start: impl FnOnce(Arc<TaskContext>) -> Running,
+    ) -> Result<(), String> {
+        if self.reports.contains_key(&attempt) {
+            return Ok(());
+        }
+        if !self.running.contains_key(&attempt) {
+            if self.running.len() >= self.config.slots as usize {
+                let reason = "this node works on as many tasks as it takes".to_owned();
+                return send(socket, &FromProvider::Declined { attempt, reason }).await;
+            }
+            self.running.insert(attempt, start(self.context.clone()));
+        }
+        send(socket, &FromProvider::Accepted(attempt)).await
     }
 
     /// Unfinished work goes back to the hub, which gives it to another node at once.

@@ -15,6 +15,7 @@ use super::News;
 use super::api::now;
 use super::folder::Folder;
 use super::transfer::{self, Stored, Transfers};
+use super::work::{self, Tools, Wanted};
 use crate::fault::{Fault, NodeReason};
 use crate::limits::Limits;
 use crate::machine::Machine;
@@ -25,6 +26,7 @@ use crate::render::{Event, render};
 pub(crate) struct TaskContext {
     pub(crate) machine: Machine,
     pub(crate) work: PathBuf,
+    pub(crate) tools: Tools,
     pub(crate) outgoing: mpsc::Sender<FromProvider>,
     pub(crate) news: Box<dyn Fn(News) + Send + Sync>,
 }
@@ -54,14 +56,29 @@ const UPLOAD_TRIES: u32 = 8;
 
 impl Running {
     pub(crate) fn start(context: Arc<TaskContext>, assignment: Assignment) -> Running {
+        let attempt = assignment.attempt;
+        Running::of(context, attempt, move |task| task.run(assignment))
+    }
+
+    /// The same for work that is no rendering of frames.
+    pub(crate) fn perform(context: Arc<TaskContext>, wanted: Wanted) -> Running {
+        let attempt = wanted.attempt;
+        Running::of(context, attempt, move |task| task.perform(wanted))
+    }
+
+    fn of<F: Future<Output = ()> + Send + 'static>(
+        context: Arc<TaskContext>,
+        attempt: Attempt,
+        run: impl FnOnce(Task) -> F + Send + 'static,
+    ) -> Running {
         let cancel = CancellationToken::new();
         let (grants, granted) = mpsc::channel(GRANTS_MAX);
         let stop = cancel.clone();
         tokio::spawn(async move {
-            let (attempt, outgoing) = (assignment.attempt, context.outgoing.clone());
+            let outgoing = context.outgoing.clone();
             let task = Task { context, attempt, granted, cancel: stop.clone() };
             let work = tokio::spawn(async move {
-                let _ = stop.run_until_cancelled(task.run(assignment)).await;
+                let _ = stop.run_until_cancelled(run(task)).await;
             });
             // A fault of ours must not keep the hub waiting for this task.
             if let Err(error) = work.await {
@@ -103,6 +120,29 @@ impl Task {
                 let error = format!("{}: {}", fault.code(), fault.message());
                 (self.context.news)(News::Failed { job, why: error.clone() });
                 let fault = if fault.is_scene() { WireFault::Scene } else { WireFault::Node };
+                FromProvider::Failed { attempt: self.attempt, fault, error }
+            }
+        };
+        drop(self.context.outgoing.send(report).await);
+    }
+
+    async fn perform(self, wanted: Wanted) {
+        let job = self.attempt.job_id.to_string();
+        (self.context.news)(News::Started { job: job.clone(), frames: 0 });
+        let alive = self.say_alive(0);
+        let begun = Instant::now();
+        let done = work::carry_out(&self.context.tools, &wanted, self.cancel.clone()).await;
+        drop(alive);
+        let report = match done {
+            Ok(()) => {
+                (self.context.news)(News::Delivered { job });
+                let render_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+                FromProvider::Done { attempt: self.attempt, render_ms }
+            }
+            Err(fault) => {
+                let error = format!("{}: {}", fault.code(), fault.message());
+                (self.context.news)(News::Failed { job, why: error.clone() });
+                let fault = if fault.is_payload() { WireFault::Scene } else { WireFault::Node };
                 FromProvider::Failed { attempt: self.attempt, fault, error }
             }
         };

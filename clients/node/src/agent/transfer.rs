@@ -79,6 +79,31 @@ impl Transfers {
         Ok(())
     }
 
+    /// Brings a payload to `to`; false where it has more than so many bytes.
+    pub(crate) async fn fetch_payload(
+        &self,
+        url: &str,
+        to: &Path,
+        bytes_max: u64,
+    ) -> Result<bool, String> {
+        let answer = self.client.get(url).send().await.map_err(without_url)?;
+        if answer.status() != StatusCode::OK {
+            return Err(format!("the store answered {}", answer.status()));
+        }
+        let mut file = File::create(to).await.map_err(|error| error.to_string())?;
+        let (mut bytes, mut body) = (0_u64, answer.bytes_stream());
+        while let Some(chunk) = body.next().await {
+            let chunk = chunk.map_err(without_url)?;
+            bytes += chunk.len() as u64;
+            if bytes > bytes_max {
+                return Ok(false);
+            }
+            file.write_all(&chunk).await.map_err(|error| error.to_string())?;
+        }
+        file.flush().await.map_err(|error| error.to_string())?;
+        Ok(true)
+    }
+
     /// Puts a frame where it was granted. One that is there already was put by an earlier try.
     pub(crate) async fn put(&self, grant: &Grant, path: &Path) -> Result<(), String> {
         let file = File::open(path).await.map_err(|error| error.to_string())?;

@@ -5,10 +5,11 @@ use axum::http::request::Parts;
 use framefair_app::Refusal;
 use framefair_app::ledger::EntryName;
 use framefair_domain::id::EntryId;
+use framefair_domain::wallet::TxSignature;
 
 use crate::face::Error;
 
-/// The integer of an entry, or its uuid.
+/// The integer of an entry, or its uuid; or the transaction that moved something in escrow.
 #[derive(Debug)]
 pub(crate) struct PathEntry(pub(crate) EntryName);
 
@@ -26,6 +27,9 @@ impl<S: Send + Sync> FromRequestParts<S> for PathEntry {
 fn read(text: &str) -> Option<EntryName> {
     if let Ok(id) = text.parse::<EntryId>() {
         return Some(EntryName::Id(id));
+    }
+    if let Ok(transaction) = text.parse::<TxSignature>() {
+        return Some(EntryName::Transaction(transaction));
     }
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let number = text.parse().ok().filter(|number| digits && *number >= 1);

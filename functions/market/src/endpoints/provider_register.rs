@@ -39,7 +39,7 @@ pub(crate) async fn provider_register(
     JsonBody(given, _): JsonBody<Market, Given>,
 ) -> Result<Data<Registered>, Error> {
     let registration = registration(given)?;
-    let provider_id = provider::register(&api.ctx, &mut api.call(), registration).await?;
+    let provider_id = provider::register(&api.ctx, &api.call(), registration).await?;
     Ok(data(Registered { provider_id, message: "Provider registered successfully" }))
 }
 

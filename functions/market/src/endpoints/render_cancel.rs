@@ -38,12 +38,9 @@ pub(crate) async fn render_cancel(
     PathId(job, _): PathId<Market, JobId>,
     JsonBody(wish, _): JsonBody<Market, Wish>,
 ) -> Result<Data<Cancelled>, Error> {
-    let input = format!("{} {} {}", wish.timestamp, wish.nonce, wish.signature);
-    let route = "POST /render/{jobId}/cancel";
-    market::name_request(&api.ctx, &api.call(), key, route, job, input.as_bytes()).await?;
     let once = Once::read(Some(wish.timestamp), Some(&wish.nonce)).map_err(Refusal::from)?;
     let once = once.ok_or_else(|| Refusal::invalid("timestamp and nonce are needed"))?;
-    let cancel = market::Cancel { job, signature: wish.signature, once };
-    let row = market::cancel(&api.ctx, &mut api.call(), cancel).await?;
-    Ok(data(Cancelled { job_id: job, status: "cancelled", refund_tx: row.out_tx }))
+    let cancel = market::Cancel { job, signature: wish.signature, once, key };
+    let row = market::cancel(&api.ctx, &api.call(), cancel).await?;
+    Ok(data(Cancelled { job_id: job, status: "cancelled", refund_tx: row.deal.out_tx }))
 }

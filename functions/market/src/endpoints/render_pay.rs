@@ -35,9 +35,7 @@ pub(crate) async fn render_pay(
     JsonBody(payment, _): JsonBody<Market, Payment>,
 ) -> Result<Data<Accepted>, Error> {
     let job = payment.job_id.parse().map_err(|_| Refusal::NotFound)?;
-    let input = payment.tx_signature.as_bytes();
-    market::name_request(&api.ctx, &api.call(), key, "POST /render/pay", job, input).await?;
-    let paid = market::pay(&api.ctx, &mut api.call(), job, &payment.tx_signature).await?;
+    let paid = market::pay(&api.ctx, &api.call(), job, &payment.tx_signature, key).await?;
     let status = crate::shapes::status_of(paid.job);
     Ok(data(Accepted { job_id: job, status, message: "Payment confirmed, render queued" }))
 }

@@ -1,6 +1,6 @@
 //! Quotes and jobs as the contract shows them.
 
-use framefair_app::market::{JobRow, JobView, Quote};
+use framefair_app::market::{JobView, MarketJob, Quote};
 use framefair_domain::id::{JobId, ProviderId};
 use framefair_domain::job::State;
 use framefair_domain::quote::Breakdown;
@@ -125,7 +125,7 @@ impl From<JobView> for RenderJob {
         let status = status_word(&view);
         let JobView { job, progress } = view;
         let completed = job.state == State::Completed;
-        let settings = &job.settings;
+        let settings = &job.deal.settings;
         let mut shown = json!({
             "resolution": { "width": settings.width, "height": settings.height },
             "frames": { "start": settings.frames.start, "end": settings.frames.end },
@@ -137,34 +137,35 @@ impl From<JobView> for RenderJob {
         if let Some(samples) = settings.samples {
             shown["samples"] = samples.into();
         }
-        let settlement = settlement_word(&job).filter(|_| job.inflow != Inflow::Reverted);
+        let settlement = settlement_word(&job).filter(|_| job.deal.inflow != Inflow::Reverted);
         let refund = job
+            .deal
             .plan
             .as_ref()
             .is_some_and(|plan| plan.legs.iter().any(|leg| leg.kind == LegKind::Refund));
         RenderJob {
             id: job.id,
-            client_wallet: job.client,
-            provider_id: job.provider,
+            client_wallet: job.deal.client,
+            provider_id: job.deal.provider,
             status,
-            file_name: job.scene.name,
-            file_size: job.scene.bytes,
+            file_name: job.deal.scene.name,
+            file_size: job.deal.scene.bytes,
             settings: shown,
-            estimated_price: Sol(job.price.total),
-            payment_tx: job.payment.as_ref().map(|payment| payment.signature),
-            payment_status: payment_word(job.inflow),
+            estimated_price: Sol(job.deal.price.total),
+            payment_tx: job.deal.payment.as_ref().map(|payment| payment.signature),
+            payment_status: payment_word(job.deal.inflow),
             created_at: job.created,
             started_at: job.started.or(progress.as_ref().map(|progress| progress.started)),
-            file_hash: job.scene.sha256,
-            final_price: completed.then_some(Sol(job.price.total)),
+            file_hash: job.deal.scene.sha256,
+            final_price: completed.then_some(Sol(job.deal.price.total)),
             completed_at: job.ended.filter(|_| completed),
             render_time: job.result.as_ref().map(|result| Seconds(result.render_ms)),
             result_url: completed.then(|| format!("/render/{}/result", job.id)),
             // While it is tried again, the last failure is nobody's answer.
             error: job.error.filter(|_| job.state.is_final()),
-            refund_tx: job.out_tx.filter(|_| refund),
+            refund_tx: job.deal.out_tx.filter(|_| refund),
             settlement,
-            expires_at: (job.state == State::AwaitingPayment).then_some(job.expires),
+            expires_at: (job.state == State::AwaitingPayment).then_some(job.deal.expires),
             progress: progress.map(|p| {
                 json!({
                     // What came after the last note of it is not written any more.
@@ -178,7 +179,7 @@ impl From<JobView> for RenderJob {
 }
 
 /// The word for a job whose progress nobody has asked for.
-pub(crate) fn status_of(job: framefair_app::market::JobRow) -> &'static str {
+pub(crate) fn status_of(job: framefair_app::market::MarketJob) -> &'static str {
     status_word(&JobView { job, progress: None })
 }
 
@@ -201,9 +202,9 @@ fn payment_word(inflow: Inflow) -> &'static str {
     }
 }
 
-fn settlement_word(job: &JobRow) -> Option<&'static str> {
-    match job.outflow {
-        _ if job.direct => Some("direct"),
+fn settlement_word(job: &MarketJob) -> Option<&'static str> {
+    match job.deal.outflow {
+        _ if job.deal.direct => Some("direct"),
         Outflow::Nothing => None,
         Outflow::Settled => Some("settled"),
         Outflow::Parked => Some("parked"),

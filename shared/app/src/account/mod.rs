@@ -42,6 +42,8 @@ pub enum NotAuthenticated {
     Inactive,
     #[error("Invalid email or password")]
     Credentials,
+    #[error("Invalid node credentials")]
+    Node,
     #[error("Account is inactive")]
     AccountInactive,
 }

@@ -69,6 +69,7 @@ pub(super) async fn create(
         available: Credits::ZERO,
         held: Credits::ZERO,
         entries: 0,
+        jobs: 0,
         last_leaf: NOTHING_BEFORE,
         updated: call.now,
     };

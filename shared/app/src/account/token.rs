@@ -4,12 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ed25519_dalek::{SigningKey, VerifyingKey};
-use framefair_domain::id::{SessionId, UserId};
+use framefair_domain::id::{ProviderId, SessionId, UserId};
 use framefair_domain::time::{MINUTE_MS, Timestamp};
 use framefair_domain::wallet::Wallet;
-use framefair_store::rows::{Pair, SessionRow};
+use framefair_store::rows::{FleetRow, Pair, SessionRow};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -21,6 +23,8 @@ pub(super) const REFRESH_MS: i64 = 7 * 24 * 60 * MINUTE_MS;
 const AUDIENCE: &str = "framefair";
 /// A longer text is not even looked at.
 const TOKEN_BYTES_MAX: usize = 4_096;
+
+const NODE_MS: i64 = 24 * 60 * MINUTE_MS;
 
 /// The keys of a deployment: those that it believes, and, where tokens are made, the one that signs.
 #[derive(Clone)]
@@ -113,14 +117,52 @@ pub(super) struct Claims {
     aud: Option<String>,
 }
 
-/// What every token says, read before the rest.
-#[derive(Deserialize)]
-struct Common {
+/// What every token says, whatever else it says.
+#[derive(Debug, Deserialize)]
+struct Head {
     exp: i64,
+    token_type: Kind,
+    aud: Option<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct NodeClaims {
+    sub: ProviderId,
+    exp: i64,
+    iat: i64,
+    jti: Uuid,
+    capabilities: Vec<String>,
     token_type: Kind,
 }
 
 impl TokenKeys {
+    /// The token of a registered node.
+    pub(crate) fn node(
+        &self,
+        row: &FleetRow,
+        capabilities: &[String],
+        now: Timestamp,
+    ) -> Result<String, Refusal> {
+        self.sign(&NodeClaims {
+            sub: row.id,
+            exp: now.plus_ms(NODE_MS).seconds(),
+            iat: now.seconds(),
+            jti: row.token,
+            capabilities: capabilities.to_vec(),
+            token_type: Kind::Node,
+        })
+    }
+
+    /// Whose token this is, and its name. A node learns nothing of what is wrong with it.
+    pub(crate) fn read_node(
+        &self,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<(ProviderId, Uuid), NotAuthenticated> {
+        let claims = self.read_as::<NodeClaims>(token, &[Kind::Node], now);
+        claims.map(|claims| (claims.sub, claims.jti)).map_err(|_| NotAuthenticated::Node)
+    }
+
     /// The tokens of a session's present pair: the same each time, to the byte.
     pub(super) fn pair(&self, session: &SessionRow) -> Result<TokenPair, Refusal> {
         let Pair { access, refresh, issued } = session.current;
@@ -152,6 +194,15 @@ impl TokenKeys {
         wanted: &[Kind],
         now: Timestamp,
     ) -> Result<Claims, NotAuthenticated> {
+        self.read_as(token, wanted, now)
+    }
+
+    fn read_as<C: DeserializeOwned>(
+        &self,
+        token: &str,
+        wanted: &[Kind],
+        now: Timestamp,
+    ) -> Result<C, NotAuthenticated> {
         let invalid = NotAuthenticated::Invalid;
         if token.len() > TOKEN_BYTES_MAX {
             return Err(invalid);
@@ -163,18 +214,19 @@ impl TokenKeys {
         rules.validate_exp = false;
         rules.validate_aud = false;
         rules.required_spec_claims.clear();
-        let common =
-            jsonwebtoken::decode::<Common>(token, key, &rules).map_err(|_| invalid)?.claims;
-        if common.exp <= now.seconds() {
+        let claims: Value = jsonwebtoken::decode(token, key, &rules).map_err(|_| invalid)?.claims;
+        let head = Head::deserialize(&claims).map_err(|_| invalid)?;
+        if head.exp <= now.seconds() {
             return Err(invalid);
         }
-        if !wanted.contains(&common.token_type) {
+        if !wanted.contains(&head.token_type) {
             return Err(NotAuthenticated::WrongType);
         }
-        let claims =
-            jsonwebtoken::decode::<Claims>(token, key, &rules).map_err(|_| invalid)?.claims;
-        let audience = (claims.token_type == Kind::Access).then_some(AUDIENCE);
-        if claims.aud.as_deref() != audience { Err(invalid) } else { Ok(claims) }
+        let audience = (head.token_type == Kind::Access).then_some(AUDIENCE);
+        if head.aud.as_deref() != audience {
+            return Err(invalid);
+        }
+        serde_json::from_value(claims).map_err(|_| invalid)
     }
 }
 

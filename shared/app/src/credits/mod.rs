@@ -1,30 +1,34 @@
 //! Creator credits: each movement is one entry, written once, together with the balance after it.
 
+mod checkout;
 mod day;
 mod history;
 mod numbers;
+mod payments;
 mod post;
+mod purchase;
 mod turns;
 mod usage;
 
 use framefair_domain::credits::Credits;
 use framefair_domain::id::UserId;
-use framefair_domain::merkle::Hash;
 use framefair_store::keys;
 pub use framefair_store::rows::{BalanceRow, Direction, EntryRow, Source};
 use garde::Validate;
 use serde::Deserialize;
 
+pub use checkout::{Order, checkout};
 pub use history::{History, history};
 pub(crate) use numbers::Numbers;
+pub use payments::{BadPayments, Payments, WEBHOOK_BYTES_MAX};
+pub use purchase::reported;
 pub(crate) use turns::Turns;
 pub use usage::{Day, usage};
 
-pub(crate) use post::place_of;
-use post::{Posting, post};
+use post::post;
+pub(crate) use post::{DrawsOn, Posting, place_of, post_with};
 
 use crate::idempotency::{Claiming, IdempotencyKey, Input};
-use crate::ledger::leaf;
 use crate::{Broken, Call, Ctx, Refusal};
 
 /// What one entry may move.
@@ -34,11 +38,6 @@ const REFERENCE_CHARS_MAX: usize = 255;
 pub async fn balance(ctx: &Ctx, user: UserId) -> Result<BalanceRow, Refusal> {
     let row = ctx.store.get::<BalanceRow>(&keys::balance(user)).await?;
     Ok(row.ok_or_else(|| Broken(format!("user {user} has no balance")))?)
-}
-
-/// Hash of what is anchored of an entry.
-pub fn leaf_hash(entry: &EntryRow) -> Hash {
-    leaf(entry).1
 }
 
 /// A deduction that a user makes from their own account.
@@ -76,6 +75,7 @@ pub async fn deduct(
         direction: Direction::Debit,
         source: Source::Usage,
         description: wish.description,
+        draws_on: DrawsOn::Free,
     };
     post(ctx, call, posting).await
 }
@@ -96,6 +96,7 @@ pub async fn adjust(
         direction: Direction::Credit,
         source: Source::Adjustment,
         description: Some("Adjustment by an operator".into()),
+        draws_on: DrawsOn::Free,
     };
     post(ctx, call, posting).await
 }

@@ -18,7 +18,7 @@ pub(crate) struct Numbers(Arc<Mutex<Range<i64>>>);
 
 impl Numbers {
     /// A number that nobody else ever gets, from 1.
-    pub(super) async fn take(&self, ctx: &Ctx) -> Result<i64, Refusal> {
+    pub(crate) async fn take(&self, ctx: &Ctx) -> Result<i64, Refusal> {
         let mut left = self.0.lock().await;
         if left.is_empty() {
             let update = Update::at(keys::entry_numbers(), When::Always).add("next", TOGETHER);

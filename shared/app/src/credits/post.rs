@@ -6,7 +6,7 @@ use std::time::Duration;
 use framefair_domain::credits::Credits;
 use framefair_domain::id::{EntryId, UserId};
 use framefair_store::rows::{BalanceRow, Direction, EntryRow, OnceRow, Source};
-use framefair_store::{Key, TransactFailed, Update, When, Write, keys};
+use framefair_store::{Check, Key, TransactFailed, Update, When, Write, keys};
 
 use super::balance;
 use super::day::Day;
@@ -17,18 +17,28 @@ use crate::{Broken, Call, Ctx, Refusal};
 /// seconds at most.
 const TRIES: u32 = 8;
 const FIRST_PAUSE_MS: u64 = 20;
-/// Its place among the writes.
-const CLAIM: usize = 0;
 
-pub(super) struct Posting {
-    pub(super) user: UserId,
+pub(crate) struct Posting {
+    pub(crate) user: UserId,
     /// References of two kinds never meet.
-    pub(super) kind: &'static str,
-    pub(super) reference: String,
-    pub(super) amount: Credits,
-    pub(super) direction: Direction,
-    pub(super) source: Source,
-    pub(super) description: Option<String>,
+    pub(crate) kind: &'static str,
+    pub(crate) reference: String,
+    pub(crate) amount: Credits,
+    pub(crate) direction: Direction,
+    pub(crate) source: Source,
+    pub(crate) description: Option<String>,
+    pub(crate) draws_on: DrawsOn,
+}
+
+/// Where a debit takes its amount from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DrawsOn {
+    /// What is free, and never more than that.
+    Free,
+    /// What is free, even below zero: money that is gone already is taken back all the same.
+    Debt,
+    /// What was held for it.
+    Hold,
 }
 
 impl Posting {
@@ -38,30 +48,53 @@ impl Posting {
 }
 
 /// Repeated with the same reference and amount it is answered with the first entry.
-pub(super) async fn post(ctx: &Ctx, call: &mut Call, wish: Posting) -> Result<EntryRow, Refusal> {
+pub(crate) async fn post(ctx: &Ctx, call: &mut Call, wish: Posting) -> Result<EntryRow, Refusal> {
+    post_with(ctx, call, &wish, &[]).await?.ok_or(Refusal::Busy)
+}
+
+/// The same in one transaction with `others`. None if a condition of one of those does not hold: then
+/// nothing was written.
+pub(crate) async fn post_with(
+    ctx: &Ctx,
+    call: &mut Call,
+    wish: &Posting,
+    others: &[Write],
+) -> Result<Option<EntryRow>, Refusal> {
     let _turn = ctx.turns.take(wish.user).await;
     for tried in 0..TRIES {
         let mut balance = balance(ctx, wish.user).await?;
         let available = balance.available;
-        if wish.direction == Direction::Debit && wish.amount > available {
+        let is_free_debit = wish.direction == Direction::Debit && wish.draws_on == DrawsOn::Free;
+        if is_free_debit && wish.amount > available {
             let short = Refusal::InsufficientCredits { available, requested: wish.amount };
-            return posted(ctx, &wish).await?.ok_or(short);
+            return posted(ctx, wish).await?.ok_or(short).map(Some);
         }
-        let entry = next_entry(ctx, call, &wish, &mut balance).await?;
-        let claim = OnceRow { key: Some(wish.once()), seq: entry.seq, amount: wish.amount };
-        let mut writes = vec![
-            Write::put(&claim, When::Absent),
+        let entry = next_entry(ctx, call, wish, &mut balance).await?;
+        let once = OnceRow { key: Some(wish.once()), seq: entry.seq, amount: wish.amount };
+        // The others stand first: where one of them fails, what else fails says nothing.
+        let mut writes = others.to_vec();
+        let claim = writes.len();
+        writes.extend([
+            Write::put(&once, When::Absent),
             Write::put(&entry, When::Absent),
-            Write::put(&balance, When::Rev(balance.rev - 1)),
-        ];
+            moved(wish, &balance).into(),
+        ]);
         if entry.source == Source::Usage {
             writes.push(use_of(&entry));
         }
         match ctx.store.transact(writes).await {
-            Ok(()) => return Ok(entry),
-            Err(TransactFailed::Conditions(failed)) if failed.contains(&CLAIM) => {
-                let first = posted(ctx, &wish).await?;
-                return Ok(first.ok_or_else(|| Broken("a claim of credits is gone".into()))?);
+            Ok(()) => {
+                if entry.source == Source::Usage {
+                    ctx.metrics.credits_consumed(entry.amount);
+                }
+                return Ok(Some(entry));
+            }
+            Err(TransactFailed::Conditions(failed)) if failed.iter().any(|leg| *leg < claim) => {
+                return Ok(None);
+            }
+            Err(TransactFailed::Conditions(failed)) if failed.contains(&claim) => {
+                let first = posted(ctx, wish).await?;
+                return Ok(Some(first.ok_or_else(|| Broken("a claim of credits is gone".into()))?));
             }
             Err(TransactFailed::Conditions(_) | TransactFailed::Contended) => {}
             Err(other) => return Err(other.into()),
@@ -83,20 +116,31 @@ async fn posted(ctx: &Ctx, wish: &Posting) -> Result<Option<EntryRow>, Refusal> 
     Ok(Some(entry.ok_or_else(|| Broken("a claimed entry of credits is gone".into()))?))
 }
 
-/// Moves the balance and says what is to be written down about it.
+/// What the posting changes of the balance, which has counted it already.
+fn moved(wish: &Posting, balance: &BalanceRow) -> Update {
+    let amount = wish.amount.0;
+    match (wish.direction, wish.draws_on) {
+        (Direction::Credit, _) => balance.after_entry(amount, 0),
+        (Direction::Debit, DrawsOn::Hold) => balance.after_entry(0, -amount),
+        (Direction::Debit, DrawsOn::Debt) => balance.after_entry(-amount, 0),
+        // A hold may have come in between.
+        (Direction::Debit, DrawsOn::Free) => {
+            balance.after_entry(-amount, 0).require(Check::at_least("available", amount))
+        }
+    }
+}
+
+/// Counts the posting in the balance and says what is to be written down about it.
 async fn next_entry(
     ctx: &Ctx,
     call: &mut Call,
     wish: &Posting,
     balance: &mut BalanceRow,
 ) -> Result<EntryRow, Refusal> {
-    let moved = match wish.direction {
-        Direction::Credit => balance.available.checked_add(wish.amount),
-        Direction::Debit => balance.available.checked_sub(wish.amount),
-    };
-    let after = moved.and_then(|available| {
-        balance.available = available;
-        available.checked_add(balance.held)
+    let before = balance.available.checked_add(balance.held);
+    let after = before.and_then(|before| match wish.direction {
+        Direction::Credit => before.checked_add(wish.amount),
+        Direction::Debit => before.checked_sub(wish.amount),
     });
     let balance_after = after.ok_or_else(|| Refusal::invalid("no account holds that much"))?;
     balance.rev += 1;

@@ -21,7 +21,7 @@ impl Default for Turns {
 
 impl Turns {
     /// Waits for the account's turn, which lasts until what is given is dropped.
-    pub(super) async fn take(&self, user: UserId) -> MutexGuard<'_, ()> {
+    pub(crate) async fn take(&self, user: UserId) -> MutexGuard<'_, ()> {
         let lane = usize::from(user.0.as_bytes()[15]) % LANES;
         self.0[lane].lock().await
     }

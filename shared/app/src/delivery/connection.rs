@@ -4,14 +4,14 @@ use framefair_domain::id::{JobId, ProviderId};
 use framefair_domain::signing::{self, SignatureRefused};
 use framefair_domain::time::{SECOND_MS, Timestamp};
 use framefair_store::rows::{Connection, NodeRow, ProviderRow, RelayRow};
-use framefair_store::{When, Write, WriteFailed, keys};
+use framefair_store::{Update, When, Write, WriteFailed, keys};
 
-use crate::{Call, Ctx, Refusal, provider};
+use crate::{Call, Ctx, Refusal, fleet, provider};
 
 /// A relay's claim to its slot lives this long without renewal.
 const RELAY_LEASE_MS: i64 = 30 * SECOND_MS;
 /// A node that says otherwise still gets no more at once.
-const SLOTS_MAX: u32 = 64;
+pub(crate) const SLOTS_MAX: u32 = 64;
 const TRIES: usize = 8;
 
 /// Which socket speaks.
@@ -50,15 +50,29 @@ pub async fn connect(
         Err(WriteFailed::Condition) => return Err(Refusal::Replayed),
         Err(other) => return Err(other.into()),
     }
+    let session = stand(ctx, call, id, connection.clone(), None).await?;
+    let row = show_connected(ctx, call, id).await?;
+    fleet::came(ctx, call, id, &connection).await?;
+    Ok(Connected { session, relay: row.abilities.relay })
+}
+
+/// Makes this socket the node's only one, in whatever dialect. Who speaks there has proven that it is
+/// the node. `slots` where that follows from the dialect.
+pub(crate) async fn stand(
+    ctx: &Ctx,
+    call: &Call,
+    id: ProviderId,
+    connection: Connection,
+    slots: Option<u32>,
+) -> Result<Session, Refusal> {
     let node = change_node(ctx, call, id, |node| {
         node.fence += 1;
+        node.slots = slots.unwrap_or(node.slots);
         node.connection = Some(connection.clone());
         true
-    })
-    .await?;
-    let fence = node.map_or(0, |node| node.fence);
-    let row = show_connected(ctx, call, id).await?;
-    Ok(Connected { session: Session { node: id, fence }, relay: row.abilities.relay })
+    });
+    let fence = node.await?.map_or(0, |node| node.fence);
+    Ok(Session { node: id, fence })
 }
 
 /// How many tasks the node takes at once. Answers what it holds already.
@@ -75,8 +89,12 @@ pub async fn ready(
         changes
     })
     .await?;
+    held(ctx, session).await
+}
+
+/// What the node of this socket holds. A socket that was replaced holds nothing.
+pub async fn held(ctx: &Ctx, session: Session) -> Result<Vec<JobId>, Refusal> {
     let node = ctx.store.get::<NodeRow>(&keys::node(session.node)).await?;
-    // A socket that was replaced holds nothing.
     let node = node.filter(|node| node.fence == session.fence);
     let held =
         node.map(|node| node.leases.into_keys().filter_map(|job| job.parse().ok()).collect());
@@ -105,6 +123,7 @@ pub async fn disconnect(
     .await?;
     if node.is_some() {
         show_gone(ctx, call, session.node).await?;
+        fleet::left(ctx, call, session.node).await?;
     }
     Ok(node)
 }
@@ -155,7 +174,7 @@ pub async fn renew_relay(ctx: &Ctx, call: &Call, slot: u8, boot: &str) -> Result
         _ => call.now,
     };
     let when = known.as_ref().map_or(When::Absent, |relay| When::Rev(relay.rev));
-    let row = relay_row(call, slot, boot, since, known);
+    let row = relay_row(ctx, call, slot, boot, since, known);
     match ctx.store.write(Write::put(&row, when)).await {
         Ok(()) => Ok(()),
         Err(WriteFailed::Condition) => Err(Refusal::Busy),
@@ -166,11 +185,12 @@ pub async fn renew_relay(ctx: &Ctx, call: &Call, slot: u8, boot: &str) -> Result
 /// Claims a relay's slot whoever had it before.
 pub async fn take_relay(ctx: &Ctx, call: &Call, slot: u8, boot: &str) -> Result<(), Refusal> {
     let known = ctx.store.get::<RelayRow>(&keys::relay(slot)).await?;
-    let row = relay_row(call, slot, boot, call.now, known);
+    let row = relay_row(ctx, call, slot, boot, call.now, known);
     Ok(ctx.store.write(Write::put(&row, When::Always)).await?)
 }
 
 fn relay_row(
+    ctx: &Ctx,
     call: &Call,
     slot: u8,
     boot: &str,
@@ -178,7 +198,8 @@ fn relay_row(
     known: Option<RelayRow>,
 ) -> RelayRow {
     let rev = known.map_or(0, |relay| relay.rev) + 1;
-    RelayRow { slot, rev, boot: boot.to_owned(), since, until: call.now.plus_ms(RELAY_LEASE_MS) }
+    let (sockets, until) = (ctx.metrics.sockets(), call.now.plus_ms(RELAY_LEASE_MS));
+    RelayRow { slot, rev, boot: boot.to_owned(), sockets, since, until }
 }
 
 /// Whether no relay lives in a lower slot: this one does what is to be done once.
@@ -202,6 +223,18 @@ pub async fn leave_relay(ctx: &Ctx, call: &Call, slot: u8, boot: &str) -> Result
     }
 }
 
+/// The write by which there is a row of the node, whether there was one or not.
+pub(crate) fn first_row(call: &Call, id: ProviderId) -> Update {
+    let node = NodeRow::new(id, call.now);
+    Update::at(keys::node(id), When::Always)
+        .set_once("id", id)
+        .set_once("rev", 1)
+        .set_once("fence", node.fence)
+        .set_once("changed", node.changed)
+        .set_once("slots", node.slots)
+        .set_once("leases", node.leases)
+}
+
 /// Reads, changes and writes a node until nobody was in between. None when `change` declines.
 pub(super) async fn change_node(
     ctx: &Ctx,
@@ -212,18 +245,7 @@ pub(super) async fn change_node(
     for _ in 0..TRIES {
         let known = ctx.store.get::<NodeRow>(&keys::node(id)).await?;
         let when = known.as_ref().map_or(When::Absent, |node| When::Rev(node.rev));
-        let mut node = known.unwrap_or_else(|| NodeRow {
-            id,
-            rev: 0,
-            fence: 0,
-            connection: None,
-            changed: call.now,
-            slots: 1,
-            leases: Default::default(),
-            finished: 0,
-            completed: 0,
-            pulse: None,
-        });
+        let mut node = known.unwrap_or_else(|| NodeRow::new(id, call.now));
         let connection = node.connection.clone();
         if !change(&mut node) {
             return Ok(None);

@@ -1,17 +1,16 @@
 //! A queued job finds its node: a free place is claimed on the node first, then the job is leased.
 
 use framefair_domain::id::ProviderId;
-use framefair_domain::job::{Event, State};
+use framefair_domain::job::State;
 use framefair_domain::scheduling::{Need, choose};
 use framefair_domain::time::SECOND_MS;
-use framefair_store::rows::{JobRow, Lease, NodeRow, Status};
+use framefair_store::rows::{AnyJob, MarketJob, NodeRow, Status};
 use framefair_store::{Queue, keys};
 
 use super::connection::{change_node, is_connected};
 use super::lease;
 use crate::provider::{self, Listed};
-use crate::write::step;
-use crate::{Call, Ctx, Hint, Refusal, market, settlement, sweep};
+use crate::{Call, Ctx, Hint, Refusal, jobs, market, settlement, sweep, uploads};
 
 /// How soon to look again for a node when none is free.
 const LOOK_AGAIN_MS: i64 = 15 * SECOND_MS;
@@ -35,16 +34,24 @@ pub enum Dispatched {
 
 /// Looks for a node for the job, if it is queued.
 pub async fn dispatch(ctx: &Ctx, call: &mut Call, hint: &Hint) -> Result<Dispatched, Refusal> {
-    let job = ctx.store.get::<JobRow>(&keys::job(hint.job)).await?;
+    let job = ctx.job(hint.job).await?;
     let Some(job) = job.filter(|job| job.state == State::Queued) else {
         return Ok(Dispatched::Nothing);
     };
     if let Some(at) = job.task.not_before.filter(|at| *at > call.now) {
         return Ok(Dispatched::Later(at.since_ms(call.now)));
     }
-    let mut home = provider::get(ctx, job.provider).await?;
+    match job.which() {
+        AnyJob::Market(job) => find_provider(ctx, call, job).await,
+        AnyJob::Creator(job) => Box::pin(jobs::dispatch_again(ctx, call, job)).await,
+    }
+}
+
+/// The market's job goes to the provider that it was quoted by, or to another one that is able.
+async fn find_provider(ctx: &Ctx, call: &mut Call, job: MarketJob) -> Result<Dispatched, Refusal> {
+    let mut home = provider::get(ctx, job.deal.provider).await?;
     let mut left = Vec::new();
-    if job.has_tried(job.provider) || !takes_work(&home) {
+    if job.has_tried(job.deal.provider) || !takes_work(&home) {
         left = others_able(ctx, &job).await?;
         // The one who failed gets it again only when it is alone.
         if let Some(other) = pick(&mut left, &job, call) {
@@ -79,9 +86,9 @@ fn takes_work(listed: &Listed) -> bool {
 
 /// Online providers other than those who failed it that can render the job at a price not above
 /// the one that was paid.
-pub(crate) async fn others_able(ctx: &Ctx, job: &JobRow) -> Result<Vec<Listed>, Refusal> {
+pub(crate) async fn others_able(ctx: &Ctx, job: &MarketJob) -> Result<Vec<Listed>, Refusal> {
     // Who was paid is the only one who owes the client anything.
-    if job.direct {
+    if job.deal.direct {
         return Ok(Vec::new());
     }
     let need = need_of(job);
@@ -89,7 +96,7 @@ pub(crate) async fn others_able(ctx: &Ctx, job: &JobRow) -> Result<Vec<Listed>, 
     online.retain(|listed| {
         let affordable = || {
             market::price_of(&need, &listed.provider)
-                .is_ok_and(|price| price.base_price <= job.price.base_price)
+                .is_ok_and(|price| price.base_price <= job.deal.price.base_price)
         };
         !job.has_tried(listed.provider.id)
             && takes_work(listed)
@@ -99,41 +106,41 @@ pub(crate) async fn others_able(ctx: &Ctx, job: &JobRow) -> Result<Vec<Listed>, 
     Ok(online)
 }
 
-pub(crate) fn need_of(job: &JobRow) -> Need {
+pub(crate) fn need_of(job: &MarketJob) -> Need {
     Need {
-        format: job.scene.format(),
-        blender: job.scene.blender,
-        engine: job.settings.engine.clone(),
-        bytes: job.scene.bytes,
-        frames: job.settings.frames.count(),
+        format: job.deal.scene.format(),
+        blender: job.deal.scene.blender,
+        engine: job.deal.settings.engine.clone(),
+        bytes: job.deal.scene.bytes,
+        frames: job.deal.settings.frames.count(),
     }
 }
 
 /// Takes the best of `left` out of it.
-fn pick(left: &mut Vec<Listed>, job: &JobRow, call: &mut Call) -> Option<Listed> {
-    let candidates: Vec<_> = left.iter().map(|l| market::candidate(l, &job.price)).collect();
+fn pick(left: &mut Vec<Listed>, job: &MarketJob, call: &mut Call) -> Option<Listed> {
+    let candidates: Vec<_> = left.iter().map(|l| market::candidate(l, &job.deal.price)).collect();
     let chosen = choose(&candidates, call.lot())?;
     let at = left.iter().position(|listed| listed.provider.id == chosen.provider)?;
     Some(left.swap_remove(at))
 }
 
 /// Nobody is there: the job waits for as long as it may.
-async fn wait_or_give_up(ctx: &Ctx, call: &Call, mut job: JobRow) -> Result<Dispatched, Refusal> {
+async fn wait_or_give_up(
+    ctx: &Ctx,
+    call: &Call,
+    mut job: MarketJob,
+) -> Result<Dispatched, Refusal> {
     if !has_waited_too_long(ctx, call, &job) {
         return wait(ctx, call, job).await;
     }
-    if step(&mut job, Event::NobodyLeft, call.now).is_err() {
-        return Ok(Dispatched::Nothing);
-    }
-    let nobody = match job.direct {
+    let nobody = match job.deal.direct {
         false => "No provider could take the job; you get your money back",
         true => "The provider that you paid could not take the job",
     };
-    job.error = Some(match job.error.take() {
-        Some(before) => format!("{nobody}. The last attempt failed: {before}"),
-        None => nobody.into(),
-    });
-    settlement::plan_refund(&mut job)?;
+    if !lease::give_up(call, &mut job, nobody) {
+        return Ok(Dispatched::Nothing);
+    }
+    settlement::plan_refund(&mut job.deal)?;
     if ctx.save(&mut job).await?.is_ok() {
         ctx.settle(job.id).await;
     }
@@ -142,17 +149,17 @@ async fn wait_or_give_up(ctx: &Ctx, call: &Call, mut job: JobRow) -> Result<Disp
 
 /// Whether a job has waited for as long as it may: long where nothing was tried yet, short between
 /// two attempts, and no longer than everybody who is left declines it.
-fn has_waited_too_long(ctx: &Ctx, call: &Call, job: &JobRow) -> bool {
+fn has_waited_too_long(ctx: &Ctx, call: &Call, job: &MarketJob) -> bool {
     if job.task.failures > 0 {
         let since = job.task.not_before;
         let long = since.is_some_and(|at| call.now.since_ms(at) >= ctx.platform.retry_wait_ms);
         return long || job.task.declines > DECLINES_MAX;
     }
     // Giving up would return nothing.
-    if job.direct {
+    if job.deal.direct {
         return false;
     }
-    let accepted = job.payment.as_ref().map_or(job.created, |payment| payment.accepted);
+    let accepted = job.deal.payment.as_ref().map_or(job.created, |payment| payment.accepted);
     call.now.since_ms(accepted) >= ctx.platform.wait_max_ms
 }
 
@@ -173,7 +180,7 @@ fn is_dialled(listed: &Listed) -> bool {
 }
 
 /// Has the sweeper look again soon. A chain of hints would grow with every sweep.
-async fn wait(ctx: &Ctx, call: &Call, job: JobRow) -> Result<Dispatched, Refusal> {
+async fn wait(ctx: &Ctx, call: &Call, job: MarketJob) -> Result<Dispatched, Refusal> {
     let waits = sweep::redate(ctx, job, call.now.plus_ms(LOOK_AGAIN_MS)).await?;
     Ok(if waits { Dispatched::Nothing } else { Dispatched::Later(OVERTAKEN_MS) })
 }
@@ -182,7 +189,7 @@ async fn wait(ctx: &Ctx, call: &Call, job: JobRow) -> Result<Dispatched, Refusal
 async fn claim(
     ctx: &Ctx,
     call: &Call,
-    job: &JobRow,
+    job: &MarketJob,
     home: &Listed,
 ) -> Result<Option<NodeRow>, Refusal> {
     let (id, dialled) = (home.provider.id, is_dialled(home));
@@ -219,7 +226,7 @@ async fn claim(
 async fn drop_stale_leases(ctx: &Ctx, call: &Call, node: &NodeRow) -> Result<(), Refusal> {
     for (key, epoch) in &node.leases {
         let Ok(id) = key.parse() else { continue };
-        let job = ctx.store.get::<JobRow>(&keys::job(id)).await?;
+        let job = ctx.job(id).await?;
         let holds = job.is_some_and(|job| {
             let leased = job.task.lease.is_some_and(|lease| lease.node == node.id);
             // A claim is entered here before the job knows of it.
@@ -236,21 +243,12 @@ async fn drop_stale_leases(ctx: &Ctx, call: &Call, node: &NodeRow) -> Result<(),
 async fn lease_to(
     ctx: &Ctx,
     call: &Call,
-    mut job: JobRow,
+    mut job: MarketJob,
     home: &Listed,
     node: NodeRow,
 ) -> Result<Dispatched, Refusal> {
-    step(&mut job, Event::Leased, call.now).map_err(|_| Refusal::Busy)?;
-    job.task.epoch += 1;
-    job.task.not_before = None;
-    job.task.lease = Some(Lease {
-        node: node.id,
-        since: call.now,
-        until: call.now.plus_ms(ctx.platform.lease_max_ms),
-        pushed: is_dialled(home),
-        handed_in_ms: None,
-    });
-    job.provider = home.provider.id;
+    lease::grant(ctx, call, &mut job, node.id, is_dialled(home))?;
+    job.deal.provider = home.provider.id;
     if ctx.save(&mut job).await?.is_err() {
         // Overtaken by the same lease of a doubled hint, the place is rightly taken.
         if lease::holder(ctx, job.id).await? != Some(node.id) {
@@ -266,5 +264,7 @@ async fn lease_to(
     if let Some(connection) = node.connection {
         ctx.hint(Queue::Relay(connection.relay), &hint, 0).await;
     }
+    // It is paid for, and in use.
+    Box::pin(uploads::release_paid(ctx, &job)).await;
     Ok(Dispatched::Leased(node.id))
 }

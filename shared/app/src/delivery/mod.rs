@@ -5,23 +5,25 @@ mod connection;
 mod dispatch;
 mod hand_in;
 mod lease;
+mod payload;
 mod pulse;
 mod push;
 mod report;
 mod upload;
 
 pub use connection::{
-    Connected, Session, connect, disconnect, is_connected, is_first_relay, leave_relay, ready,
-    renew_relay, take_relay,
+    Connected, Session, connect, disconnect, held, is_connected, is_first_relay, leave_relay,
+    ready, renew_relay, take_relay,
 };
-pub(crate) use connection::{absence, look_after_providers};
+pub(crate) use connection::{SLOTS_MAX, absence, first_row, look_after_providers, stand};
 pub(crate) use dispatch::others_able;
 pub use dispatch::{Dispatched, dispatch};
 pub use framefair_store::rows::{Connection, ProgressRow, Pulse};
 pub use hand_in::{HandIn, Handed, hand_back, hand_in};
-pub use lease::{Order, assignment, holder, output_word, release};
-pub(crate) use lease::{book_attempt, held_lease};
-use lease::{held_by, holds};
+use lease::holds;
+pub use lease::{Order, Work, assignment, holder, output_word, release};
+pub(crate) use lease::{book_attempt, booking, give_up, grant, held_by, held_lease, tell};
+pub use payload::Payload;
 pub(crate) use pulse::{Overdue, pushed_overdue};
 pub use pulse::{Probe, note_holder, note_probe, probes};
 pub(crate) use push::pushed_lease;

@@ -3,7 +3,7 @@
 
 use framefair_domain::id::{JobId, ProviderId};
 use framefair_domain::job::State;
-use framefair_store::rows::{JobRow, Lease, NodeRow, ProviderRow, Pulse, PulseSeen};
+use framefair_store::rows::{Lease, MarketJob, NodeRow, ProviderRow, Pulse, PulseSeen};
 use framefair_store::{Queue, When, Write, WriteFailed, keys};
 
 use super::connection::{absence, change_node, is_connected};
@@ -62,9 +62,9 @@ pub async fn note_holder(
     to: &Dialled,
     pulse: Pulse,
 ) -> Result<(), Refusal> {
-    let (job, node) = (keys::job(job), keys::node(to.provider));
-    let (job, node) =
-        tokio::try_join!(ctx.store.get::<JobRow>(&job), ctx.store.get::<NodeRow>(&node))?;
+    let node = keys::node(to.provider);
+    let node = async { Ok(ctx.store.get::<NodeRow>(&node).await?) };
+    let (job, node) = tokio::try_join!(ctx.market_job(job), node)?;
     let Some(job) = job else { return Ok(()) };
     let Some(lease) = push::pushed_lease(&job).filter(|l| l.node == to.provider) else {
         return Ok(());
@@ -140,7 +140,7 @@ async fn change_silence(ctx: &Ctx, id: ProviderId, silent: bool) -> Result<(), R
 pub(crate) async fn pushed_overdue(
     ctx: &Ctx,
     call: &Call,
-    job: &JobRow,
+    job: &MarketJob,
     lease: &Lease,
 ) -> Result<Option<Overdue>, Refusal> {
     let node = ctx.store.get::<NodeRow>(&keys::node(lease.node)).await?;

@@ -5,7 +5,7 @@ use framefair_domain::id::{JobId, ProviderId};
 use framefair_domain::job::{Event, State};
 use framefair_domain::time::{SECOND_MS, Timestamp};
 use framefair_store::objects::Opened;
-use framefair_store::rows::{Connection, JobRow, Lease, ProviderRow, Pulse, PushRow, RelayRow};
+use framefair_store::rows::{Connection, Lease, MarketJob, ProviderRow, Pulse, PushRow, RelayRow};
 use framefair_store::{Queue, When, Write, WriteFailed, keys};
 
 use super::{AttemptEnd, end_attempt, held_lease};
@@ -53,7 +53,7 @@ impl Dialled {
 /// A task to be sent.
 #[derive(Debug)]
 pub struct Parcel {
-    pub job: JobRow,
+    pub job: MarketJob,
     pub to: Dialled,
     pub epoch: u32,
     /// It was sent under this lease before, with an outcome that nobody knows.
@@ -83,7 +83,7 @@ pub async fn errand(
     hint: &Hint,
     by: &Connection,
 ) -> Result<Errand, Refusal> {
-    let Some(job) = ctx.store.get::<JobRow>(&keys::job(hint.job)).await? else {
+    let Some(job) = ctx.market_job(hint.job).await? else {
         return Ok(Errand::Nothing);
     };
     let Some(lease) = pushed_lease(&job) else { return Ok(Errand::Nothing) };
@@ -103,7 +103,7 @@ pub async fn errand(
 }
 
 /// The job's lease, if its task goes to an endpoint.
-pub(crate) fn pushed_lease(job: &JobRow) -> Option<Lease> {
+pub(crate) fn pushed_lease(job: &MarketJob) -> Option<Lease> {
     job.task.lease.filter(|lease| lease.pushed && job.state.is_leased())
 }
 
@@ -111,7 +111,7 @@ pub(crate) fn pushed_lease(job: &JobRow) -> Option<Lease> {
 async fn claim(
     ctx: &Ctx,
     call: &Call,
-    job: JobRow,
+    job: MarketJob,
     to: Dialled,
     by: &Connection,
 ) -> Result<Errand, Refusal> {
@@ -147,11 +147,11 @@ async fn is_under_way(ctx: &Ctx, call: &Call, row: &PushRow) -> Result<bool, Ref
         return Ok(false);
     }
     let relay = ctx.store.get::<RelayRow>(&keys::relay(row.by.relay)).await?;
-    Ok(relay.is_some_and(|relay| relay.boot == row.by.boot && relay.until > call.now))
+    Ok(relay.is_some_and(|relay| relay.carries(&row.by, call.now)))
 }
 
 /// The scene as a stream.
-pub async fn open_scene(ctx: &Ctx, job: &JobRow) -> Result<Opened, Refusal> {
+pub async fn open_scene(ctx: &Ctx, job: &MarketJob) -> Result<Opened, Refusal> {
     let opened = ctx.store.objects().open(&job.scene_object()).await?;
     opened.ok_or_else(|| Broken(format!("the scene of job {} is gone", job.id)).into())
 }
@@ -228,13 +228,13 @@ async fn ask_again(ctx: &Ctx, call: &Call, parcel: Parcel) -> Result<(), Refusal
 pub(super) async fn raise_doubt(
     ctx: &Ctx,
     call: &Call,
-    job: &JobRow,
+    job: &MarketJob,
+    sent: Option<PushRow>,
     error: String,
 ) -> Result<(), Refusal> {
     let epoch = job.task.epoch;
-    let row = ctx.store.get::<PushRow>(&keys::push(job.id)).await?;
     // What was never sent cannot have failed.
-    let Some(mut row) = row.filter(|row| row.epoch == epoch) else { return Ok(()) };
+    let Some(mut row) = sent.filter(|row| row.epoch == epoch) else { return Ok(()) };
     if row.doubted.is_some_and(|at| call.now.since_ms(at) < DOUBT_EVERY_MS) {
         return Ok(());
     }
@@ -275,6 +275,7 @@ pub async fn settle_doubt(
         Err(Refusal::StaleLease) => return Ok(()),
         held => held?,
     };
+    // Nobody has signed this word: what it says of the scene counts for nothing.
     match end_attempt(ctx, call, job, AttemptEnd::Failed, doubt.error).await {
         Ok(_) | Err(Refusal::StaleLease) => Ok(()),
         Err(refusal) => Err(refusal),
@@ -282,13 +283,13 @@ pub async fn settle_doubt(
 }
 
 /// Whether a task was ever sent under this lease.
-pub(super) async fn was_sent(ctx: &Ctx, job: &JobRow) -> Result<bool, Refusal> {
+pub(super) async fn was_sent(ctx: &Ctx, job: &MarketJob) -> Result<bool, Refusal> {
     let row = ctx.store.get::<PushRow>(&keys::push(job.id)).await?;
     Ok(row.is_some_and(|row| row.epoch == job.task.epoch))
 }
 
 /// When the provider is taken to have the task at the latest.
-pub(super) fn begun(ctx: &Ctx, job: &JobRow, lease: &Lease) -> Timestamp {
+pub(super) fn begun(ctx: &Ctx, job: &MarketJob, lease: &Lease) -> Timestamp {
     match job.state {
         State::Dispatched => lease.since.plus_ms(ctx.platform.push_max_ms),
         _ => job.started.map_or(lease.since, |started| started.max(lease.since)),

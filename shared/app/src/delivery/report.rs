@@ -4,17 +4,21 @@
 use framefair_domain::id::{JobId, ProviderId};
 use framefair_domain::job::{self, Event};
 use framefair_domain::time::{SECOND_MS, Timestamp};
-use framefair_store::rows::{JobRow, ProgressRow};
-use framefair_store::{Check, Queue, Update, When, WriteFailed, keys};
+use framefair_store::rows::{AnyJob, Deal, JobRow, NodeRow, ProgressRow};
+use framefair_store::seam::over_again;
+use framefair_store::{Check, Queue, TransactFailed, Update, When, Write, WriteFailed, keys};
 
-use super::{Session, book_attempt, held_by, held_lease, others_able};
+use super::lease::{booking, tell};
+use super::{Session, held_by, held_lease, others_able};
 use crate::ctx::Report;
-use crate::write::step;
-use crate::{Call, Ctx, Hint, Refusal, settlement};
+use crate::write::{Done, replace, step};
+use crate::{Call, Ctx, Hint, Refusal, jobs, settlement};
 
 /// A node's words are cut to this many characters before a client sees them.
 const ERROR_CHARS_MAX: usize = 500;
 const TRIES: usize = 8;
+/// Blender's own words for what no other machine would do better.
+const BLENDER_BLAMES: [&str; 2] = ["cannot render, no camera", "file format is not supported"];
 /// A provider that renders something else is asked again after this, then another one is.
 const BUSY_WAIT_S: i64 = 15;
 
@@ -71,18 +75,39 @@ pub async fn failed(
     error: &str,
 ) -> Result<Reported, Refusal> {
     let job = held_by(ctx, session, id, epoch).await?;
-    let error = shown(error);
-    if !scene_fault {
-        return end_attempt(ctx, call, job, AttemptEnd::Failed, error).await;
-    }
-    let seconded = job.task.blamed_by.is_some_and(|by| by != session.node);
-    let alone = || async {
-        Ok::<_, Refusal>(
-            others_able(ctx, &job).await?.iter().all(|l| l.provider.id == session.node),
-        )
+    let end = match scene_fault {
+        true => blame(ctx, &job, session.node).await?,
+        false => AttemptEnd::Failed,
     };
-    let end = if seconded || alone().await? { AttemptEnd::SceneFault } else { AttemptEnd::Blamed };
-    end_attempt(ctx, call, job, end, error).await
+    end_attempt(ctx, call, job, end, shown(error)).await
+}
+
+/// What it comes to that a node blames the scene.
+async fn blame(ctx: &Ctx, job: &JobRow, node: ProviderId) -> Result<AttemptEnd, Refusal> {
+    let blamed_by = job.task.blamed_by;
+    let is_confirmed = match job.clone().which() {
+        // Who blames it a second time was alone, or has found company.
+        AnyJob::Creator(_) => blamed_by.is_some(),
+        AnyJob::Market(_) if blamed_by.is_some_and(|by| by != node) => true,
+        AnyJob::Market(job) => {
+            others_able(ctx, &job).await?.iter().all(|other| other.provider.id == node)
+        }
+    };
+    Ok(if is_confirmed { AttemptEnd::SceneFault } else { AttemptEnd::Blamed })
+}
+
+/// What a failure comes to of which only a text is known, as Blender wrote it.
+pub(super) async fn end_of(
+    ctx: &Ctx,
+    job: &JobRow,
+    node: ProviderId,
+    error: &str,
+) -> Result<AttemptEnd, Refusal> {
+    let error = error.to_lowercase();
+    match BLENDER_BLAMES.iter().any(|words| error.contains(words)) {
+        true => blame(ctx, job, node).await,
+        false => Ok(AttemptEnd::Failed),
+    }
 }
 
 /// The node gives the task back through no fault of anybody.
@@ -132,33 +157,71 @@ pub(crate) enum AttemptEnd {
 pub(crate) async fn end_attempt(
     ctx: &Ctx,
     call: &Call,
-    mut job: JobRow,
+    job: JobRow,
     end: AttemptEnd,
     error: String,
 ) -> Result<Reported, Refusal> {
+    end_attempt_once(ctx, call, job, end, error, None).await
+}
+
+/// The same on a word that counts once: the write that uses it up goes with the end, or neither
+/// does.
+pub(crate) async fn end_attempt_once(
+    ctx: &Ctx,
+    call: &Call,
+    mut job: JobRow,
+    end: AttemptEnd,
+    error: String,
+    nonce: Option<Write>,
+) -> Result<Reported, Refusal> {
     let Some(lease) = job.task.lease else { return Err(Refusal::StaleLease) };
-    let (id, epoch) = (job.id, job.task.epoch);
-    let mut tries = TRIES;
-    let effects = loop {
-        let effects = apply(&mut job, lease.node, end, &error, call.now)?;
-        if ctx.save(&mut job).await?.is_ok() {
-            break effects;
+    let (id, epoch, at) = (job.id, job.task.epoch, keys::node(lease.node));
+    let ending = async |job: &mut JobRow| {
+        let counts = (!job.has_tried(lease.node)).then_some(call.now);
+        let effects = apply(job, lease.node, end, &error, call.now)?;
+        let booking = Write::from(booking(lease.node, id, effects, counts));
+        let writes = [replace(job), booking].into_iter().chain(nonce.clone());
+        let writes = writes.chain(credits_freed(job, effects, call.now));
+        // Who is to hear of it is read meanwhile.
+        let node = ctx.store.get::<NodeRow>(&at);
+        let ended = Box::pin(ctx.store.transact(writes.collect()));
+        let (ended, node) = tokio::join!(ended, node);
+        match ended {
+            Err(TransactFailed::Conditions(legs)) if nonce.is_some() && legs.contains(&2) => {
+                Err(Refusal::Replayed)
+            }
+            other => Ok(other.done()?.then_some(node)),
         }
+    };
+    let mut ended = ending(&mut job).await?;
+    let mut tries = TRIES;
+    while ended.is_none() {
         tries -= 1;
         if tries == 0 {
             return Err(Refusal::Busy);
         }
-        job = held_lease(ctx, lease.node, id, epoch).await?;
-    };
+        let again = async {
+            job = held_lease(ctx, lease.node, id, epoch).await?;
+            ending(&mut job).await
+        };
+        ended = over_again(Box::pin(again)).await?;
+    }
     tracing::info!(job = %id, node = %lease.node, ?end, state = ?job.state, "An attempt ended");
-    if job.state.is_final() {
-        ctx.settle(id).await;
-    } else {
+    if !job.state.is_final() {
         let wait_ms = job.task.not_before.map_or(0, |at| at.since_ms(call.now));
         let wait_s = u32::try_from(wait_ms.div_euclid(1_000)).unwrap_or(0);
         ctx.hint(Queue::Dispatch, &Hint::about(id), wait_s).await;
+    } else {
+        match &job.deal {
+            Deal::Market(_) => ctx.settle(id).await,
+            Deal::Creator(deal) => ctx.metrics.job_failed(&deal.kind),
+        }
     }
-    book_attempt(ctx, call, lease.node, id, effects).await;
+    let Some(Ok(Some(node))) = ended else { return Ok(Reported::Recorded) };
+    tell(ctx, &node, id).await;
+    if let Deal::Creator(deal) = &job.deal {
+        jobs::vacated(ctx, call, &node, id, deal).await;
+    }
     Ok(Reported::Recorded)
 }
 
@@ -186,6 +249,9 @@ fn apply(
             job.task.failures += 1;
             job.task.not_before = Some(backoff(now, job.task.failures));
             job.error = Some(error.to_owned());
+            if let Deal::Creator(deal) = &mut job.deal {
+                deal.errors.push(error.to_owned());
+            }
             remember(job, node);
         }
         AttemptEnd::Blamed => {
@@ -206,9 +272,33 @@ fn apply(
     }
     if effects.contains(&job::Effect::Refund) {
         job.error = Some(error.to_owned());
-        settlement::plan_refund(job)?;
+    }
+    match &mut job.deal {
+        Deal::Market(deal) if effects.contains(&job::Effect::Refund) => {
+            settlement::plan_refund(deal)?;
+        }
+        Deal::Market(_) => {}
+        Deal::Creator(deal) => {
+            deal.updated = now;
+            if job.state.is_final() {
+                job.due = None;
+            } else {
+                deal.queued = now;
+            }
+        }
     }
     Ok(effects)
+}
+
+/// What the end of a creator's job means for its credits, and for whoever looks after such ends.
+fn credits_freed(job: &JobRow, effects: &[job::Effect], now: Timestamp) -> Vec<Write> {
+    match &job.deal {
+        Deal::Creator(deal) if effects.contains(&job::Effect::Refund) => {
+            let letter = jobs::given_up(job.id, &job.task, deal, now);
+            jobs::void(deal).into_iter().chain([letter]).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 fn remember(job: &mut JobRow, node: ProviderId) {

@@ -25,8 +25,8 @@ pub async fn want_put(
     epoch: u32,
     put: Put,
 ) -> Result<Presigned, Refusal> {
-    let job = held_by(ctx, session, id, epoch).await?;
-    if !job.settings.frames.contains(put.frame) {
+    let job = held_by(ctx, session, id, epoch).await?.market().ok_or(Refusal::StaleLease)?;
+    if !job.deal.settings.frames.contains(put.frame) {
         return Err(Refusal::Invalid(format!("frame {} is not part of this task", put.frame)));
     }
     if put.size == 0 || put.size > ctx.platform.frame_bytes_max {
@@ -36,7 +36,7 @@ pub async fn want_put(
     let terms = PutTerms {
         size: put.size,
         sha256: put.sha256,
-        content_type: job.settings.output.content_type(),
+        content_type: job.deal.settings.output.content_type(),
         seconds: LINK_SECONDS,
     };
     let key = keys::object::staged_frame(id, epoch, put.frame);

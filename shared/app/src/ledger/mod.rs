@@ -5,26 +5,36 @@ mod anchor;
 mod find;
 mod key;
 mod list;
+mod movements;
 mod prove;
 mod seal;
 
 use framefair_domain::ledger::{Anchor, Leaf, digits};
 use framefair_domain::merkle::Hash;
 use framefair_store::keys;
-use framefair_store::rows::{BatchRow, EntryRow, HeadRow};
+use framefair_store::rows::{BatchRow, EntryRow, HeadRow, LedgerRow};
 
 pub use anchor::anchor;
 pub use find::EntryName;
 pub use key::{KeyUnread, signer_from_env};
 pub use list::{Anchors, anchors};
+pub use movements::gather;
 pub use prove::{Proof, Verdict, proof, verify};
 pub use seal::seal;
 
 use crate::{Broken, Ctx, Refusal};
 
-/// What is anchored of an entry: the text and its hash.
-pub(crate) fn leaf(entry: &EntryRow) -> (String, Hash) {
-    let leaf = Leaf {
+/// What is anchored: the text and its hash.
+fn leaf_of(row: &LedgerRow) -> (String, Hash) {
+    match row {
+        LedgerRow::Entry(entry) => leaf(entry),
+        LedgerRow::Movement(movement) => movements::leaf(movement),
+    }
+}
+
+/// What is anchored of an entry.
+pub fn leaf(entry: &EntryRow) -> (String, Hash) {
+    Leaf {
         account_seq: entry.seq,
         amount: &entry.amount.to_string(),
         balance_after: &entry.balance_after.to_string(),
@@ -35,12 +45,11 @@ pub(crate) fn leaf(entry: &EntryRow) -> (String, Hash) {
         prev_leaf: &digits(&entry.prev_leaf),
         reference_id: &entry.reference,
         source: entry.source.word(),
+        unit: None,
         user_id: &entry.user.to_string(),
         v: 1,
-    };
-    let text = leaf.text();
-    let hash = leaf.hash();
-    (text, hash)
+    }
+    .written()
 }
 
 /// What the chain is to say of a batch.

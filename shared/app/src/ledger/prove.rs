@@ -5,10 +5,10 @@ use framefair_domain::id::UserId;
 use framefair_domain::ledger::Anchor;
 use framefair_domain::merkle::{self, Hash, Step};
 use framefair_domain::wallet::TxSignature;
-use framefair_store::rows::{BatchRow, EntryRow};
+use framefair_store::rows::{BatchRow, LedgerRow};
 
 use super::find::find;
-use super::{EntryName, anchor_of, batch, leaf};
+use super::{EntryName, anchor_of, batch, leaf_of};
 use crate::{Broken, Ctx, Refusal};
 
 /// The way from an entry to the root that is anchored.
@@ -32,16 +32,16 @@ pub async fn proof(ctx: &Ctx, user: UserId, name: EntryName) -> Result<Proof, Re
     Ok(prove(ctx, &entry).await?.0)
 }
 
-async fn prove(ctx: &Ctx, entry: &EntryRow) -> Result<(Proof, BatchRow), Refusal> {
+async fn prove(ctx: &Ctx, entry: &LedgerRow) -> Result<(Proof, BatchRow), Refusal> {
     const PENDING: Refusal = Refusal::Missing("Entry has not been anchored yet");
-    let place = entry.sealed.ok_or(PENDING)?;
+    let place = entry.sealed().ok_or(PENDING)?;
     let batch = batch(ctx, place.batch).await?;
     let (Some(anchored), Some(tx)) = (batch.anchored, &batch.signed) else { return Err(PENDING) };
     let steps = usize::try_from(place.index).ok().and_then(|at| merkle::path(&batch.leaves, at));
     let steps = steps.ok_or_else(|| Broken(format!("batch {} has no such leaf", batch.n)))?;
-    let (text, hash) = leaf(entry);
+    let (text, hash) = leaf_of(entry);
     let proof = Proof {
-        number: entry.number,
+        number: entry.number(),
         root: batch.root,
         steps,
         transaction: tx.signature,

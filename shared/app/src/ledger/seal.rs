@@ -4,13 +4,13 @@
 use framefair_domain::id::BatchId;
 use framefair_domain::ledger::NOTHING_BEFORE;
 use framefair_domain::merkle;
-use framefair_store::rows::{BatchRow, EntryRow, HeadRow, Member, Sealed};
+use framefair_store::rows::{BatchRow, HeadRow, LedgerRow, Member, Sealed};
 use framefair_store::{
     Check, Index, Key, Order, Range, TransactFailed, Update, When, Write, WriteFailed, keys,
 };
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::{batch, head, leaf};
+use super::{batch, head, leaf_of};
 use crate::{Broken, Call, Ctx, Refusal};
 
 /// Entries that learn their place at the same time.
@@ -36,7 +36,7 @@ pub async fn seal(ctx: &Ctx, call: &mut Call) -> Result<u32, Refusal> {
 }
 
 /// The entries of the next batch, by their numbers; none while too few wait, and none for too long.
-async fn due(ctx: &Ctx, call: &Call) -> Result<Vec<EntryRow>, Refusal> {
+async fn due(ctx: &Ctx, call: &Call) -> Result<Vec<LedgerRow>, Refusal> {
     let most = ctx.platform.anchor_together;
     let shards = (0..keys::SEAL_SHARDS).map(async |shard| {
         let partition = keys::seal_shard(shard);
@@ -55,10 +55,10 @@ async fn due(ctx: &Ctx, call: &Call) -> Result<Vec<EntryRow>, Refusal> {
         return Ok(Vec::new());
     }
     let chosen: Vec<Key> = waiting.into_iter().take(most).map(|(_, key)| key).collect();
-    let mut entries: Vec<EntryRow> = ctx.store.get_many(&chosen).await?;
+    let mut entries: Vec<LedgerRow> = ctx.store.get_many(&chosen).await?;
     // The index may be behind.
-    entries.retain(|entry| entry.sealed.is_none());
-    entries.sort_unstable_by_key(|entry| entry.number);
+    entries.retain(|entry| entry.sealed().is_none());
+    entries.sort_unstable_by_key(LedgerRow::number);
     Ok(entries)
 }
 
@@ -67,9 +67,9 @@ async fn begin(
     ctx: &Ctx,
     call: &mut Call,
     head: Option<HeadRow>,
-    entries: &[EntryRow],
+    entries: &[LedgerRow],
 ) -> Result<Option<BatchRow>, Refusal> {
-    let leaves: Vec<_> = entries.iter().map(|entry| leaf(entry).1).collect();
+    let leaves: Vec<_> = entries.iter().map(|entry| leaf_of(entry).1).collect();
     let root = merkle::root(&leaves).ok_or_else(|| Broken("a batch of nothing".into()))?;
     let (n, previous) =
         head.as_ref().map_or((1, NOTHING_BEFORE), |head| (head.sealed + 1, head.root));
@@ -80,7 +80,7 @@ async fn begin(
         root,
         previous,
         leaves,
-        members: entries.iter().map(|it| Member { user: it.user, seq: it.seq }).collect(),
+        members: entries.iter().map(LedgerRow::member).collect(),
         sealed: call.now,
         marked: false,
         signed: None,
@@ -107,7 +107,7 @@ async fn finish(ctx: &Ctx, mut batch: BatchRow) -> Result<(), Refusal> {
     let members = batch.members.clone();
     let each = (0..).zip(members).map(|(index, member): (u32, Member)| async move {
         let place = Sealed { batch: n, index };
-        let update = Update::at(keys::entry(member.user, member.seq), When::Present)
+        let update = Update::at(member.key(), When::Present)
             .set("sealed", place)
             .index(Index::Due, None)
             .require(Check::missing("sealed"));

@@ -4,11 +4,12 @@ use framefair_domain::id::JobId;
 use framefair_domain::job::{Effect, Event, State};
 use framefair_domain::signing::{self, Once, SignatureRefused};
 use framefair_domain::time::SECOND_MS;
-use framefair_store::TransactFailed;
-use framefair_store::rows::JobRow;
+use framefair_store::rows::{MarketJob, NodeRow};
+use framefair_store::{TransactFailed, keys};
 
+use super::named::Name;
 use crate::write::{replace, step};
-use crate::{Call, Ctx, Refusal, delivery, provider, settlement};
+use crate::{Call, Ctx, IdempotencyKey, Refusal, delivery, provider, settlement};
 
 const BEGUN_AFTER_MS: i64 = 2 * SECOND_MS;
 
@@ -17,16 +18,21 @@ pub struct Cancel {
     pub job: JobId,
     pub signature: String,
     pub once: Once,
+    pub key: Option<IdempotencyKey>,
 }
 
 /// Cancels, and plans the refund in the same write. Repeating it is harmless.
-pub async fn cancel(ctx: &Ctx, call: &mut Call, cancel: Cancel) -> Result<JobRow, Refusal> {
+pub async fn cancel(ctx: &Ctx, call: &Call, cancel: Cancel) -> Result<MarketJob, Refusal> {
     let view = super::view::view(ctx, cancel.job).await?;
     let rendering = view.is_rendering();
     let mut job = view.job;
+    let Once { nonce, timestamp } = &cancel.once;
+    let input = format!("{} {nonce} {}", timestamp.0, cancel.signature);
+    let name = Name::new(cancel.key, "POST /render/{jobId}/cancel", input);
     let text = signing::text(signing::cancel(job.id), Some(&cancel.once));
-    signing::verify(&job.client, text.as_bytes(), &cancel.signature)?;
+    signing::verify(&job.deal.client, text.as_bytes(), &cancel.signature)?;
     if job.state == State::Cancelled {
+        name.take(ctx, call, &job).await?;
         return Ok(job);
     }
     if !cancel.once.is_fresh(call.now) {
@@ -47,21 +53,34 @@ pub async fn cancel(ctx: &Ctx, call: &mut Call, cancel: Cancel) -> Result<JobRow
     let effects = step(&mut job, Event::CancelledByOwner, call.now)
         .map_err(|_| Refusal::NotReady("Job can no longer be cancelled".into()))?;
     if effects.contains(&Effect::Refund) {
-        settlement::plan_refund(&mut job)?;
+        settlement::plan_refund(&mut job.deal)?;
     } else {
         // Its scene is still to be removed.
         job.due = Some(call.now);
     }
-    let nonce = provider::nonce_write(&job.client, &cancel.once.nonce, call.now);
-    match ctx.store.transact(vec![nonce, replace(&mut job)]).await {
+    let nonce = provider::nonce_write(&job.deal.client, &cancel.once.nonce, call.now);
+    let mut writes = vec![nonce, replace(&mut job)];
+    writes.extend(name.taking(call, &job));
+    writes.extend(holder.map(|lease| delivery::booking(lease.node, job.id, effects, None).into()));
+    // Who is to hear of it is read meanwhile.
+    let node = async {
+        let Some(lease) = holder else { return Ok(None) };
+        ctx.store.get::<NodeRow>(&keys::node(lease.node)).await
+    };
+    let (written, node) = tokio::join!(ctx.store.transact(writes), node);
+    match written {
         Ok(()) => {}
         Err(TransactFailed::Conditions(failed)) if failed.contains(&0) => {
             return Err(Refusal::Replayed);
         }
+        Err(other @ TransactFailed::Conditions(_)) => {
+            name.check(ctx, call, &job).await?;
+            return Err(other.into());
+        }
         Err(other) => return Err(other.into()),
     }
-    if let Some(lease) = holder {
-        delivery::release(ctx, call, lease.node, job.id).await;
+    if let Ok(Some(node)) = node {
+        delivery::tell(ctx, &node, job.id).await;
     }
     ctx.settle(job.id).await;
     Ok(job)

@@ -11,14 +11,13 @@ mod view;
 
 pub use cancel::{Cancel, cancel};
 pub(crate) use choice::{candidate, price_of};
-pub use named::name_request;
 pub(crate) use pay::accept;
 pub use pay::{Paid, pay};
 pub use request::{Offer, Quote, Submission, WantedSettings, request};
 pub use scene::Scene;
 pub use view::{JobView, ResultFile, job, result_file, result_url};
 
-pub use framefair_store::rows::{JobRow, OutputFormat};
+pub use framefair_store::rows::{MarketJob, OutputFormat};
 
 /// How much of a scene's beginning is read.
 const SCENE_HEAD_BYTES: usize = framefair_blend::HEAD_BYTES;

@@ -1,27 +1,57 @@
 //! A request about a job bears a name: the same name may not come with anything else.
 
-use framefair_domain::id::JobId;
-use framefair_store::keys;
-use framefair_store::rows::JobRow;
+use framefair_store::Write;
+use framefair_store::rows::MarketJob;
+use framefair_store::seam::over_again;
 
 use crate::idempotency::{Claiming, IdempotencyKey, Input};
 use crate::{Call, Ctx, Refusal};
 
-/// Claims the key for this input, in the name of the job's client. Paying and cancelling answer a
+/// The name of a request about a job, in the name of the job's client. Paying and cancelling answer a
 /// repetition by themselves, from the job; what is refused here is a key that comes again with
-/// another input. Without a key nothing is read.
-pub async fn name_request(
-    ctx: &Ctx,
-    call: &Call,
+/// another input.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Name {
     key: Option<IdempotencyKey>,
-    route: &str,
-    job: JobId,
-    input: &[u8],
-) -> Result<(), Refusal> {
-    let Some(key) = key else { return Ok(()) };
-    let row = ctx.store.get::<JobRow>(&keys::job(job)).await?.ok_or(Refusal::NotFound)?;
-    let job = job.to_string();
-    let input = Input::default().with(&job).with(input);
-    let claiming = Claiming::new(&key, route, &row.client.to_string(), input);
-    claiming.claim(ctx, call, &job).await.map(drop)
+    route: &'static str,
+    input: String,
+}
+
+impl Name {
+    pub(super) fn new(key: Option<IdempotencyKey>, route: &'static str, input: String) -> Name {
+        Name { key, route, input }
+    }
+
+    fn claiming(&self, job: &MarketJob) -> Option<Claiming> {
+        let key = self.key.as_ref()?;
+        let input = Input::default().with(job.id.to_string()).with(&self.input);
+        Some(Claiming::new(key, self.route, &job.deal.client.to_string(), input))
+    }
+
+    /// The write that takes the name, to go with what was asked for.
+    pub(super) fn taking(&self, call: &Call, job: &MarketJob) -> Option<Write> {
+        Some(self.claiming(job)?.put(call, &job.id.to_string()))
+    }
+
+    /// Takes the name for what was done before.
+    pub(super) async fn take(
+        &self,
+        ctx: &Ctx,
+        call: &Call,
+        job: &MarketJob,
+    ) -> Result<(), Refusal> {
+        let Some(claiming) = self.claiming(job) else { return Ok(()) };
+        claiming.claim(ctx, call, &job.id.to_string()).await.map(drop)
+    }
+
+    /// Whether it was this very request that had the name before.
+    pub(super) async fn check(
+        &self,
+        ctx: &Ctx,
+        call: &Call,
+        job: &MarketJob,
+    ) -> Result<(), Refusal> {
+        let Some(claiming) = self.claiming(job) else { return Ok(()) };
+        over_again(claiming.look(ctx, call)).await.map(drop)
+    }
 }

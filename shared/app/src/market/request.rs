@@ -9,8 +9,9 @@ use framefair_domain::scheduling::Need;
 use framefair_domain::settlement::{Inflow, Outflow};
 use framefair_domain::time::{MINUTE_MS, Timestamp};
 use framefair_domain::wallet::Wallet;
-use framefair_store::rows::{JobRow, OutputFormat, SceneRow, Settings, Task};
-use framefair_store::{When, Write, WriteFailed, keys};
+use framefair_store::rows::{MarketDeal, MarketJob, OutputFormat, SceneRow, Settings, Task};
+use framefair_store::seam::over_again;
+use framefair_store::{When, Write, WriteFailed};
 
 use super::choice::{Offered, offered};
 use super::scene::{Scene, Seen};
@@ -89,6 +90,7 @@ pub async fn request(ctx: &Ctx, call: &mut Call, submission: Submission) -> Resu
         Box::pin(room),
         Box::pin(claim)
     )?;
+    let first = claim == Claim::Ours;
     let id = match (claim, &claiming) {
         (Claim::Made(made), Some(claiming)) => {
             match Box::pin(earlier(ctx, call, claiming, &made, fresh)).await? {
@@ -99,27 +101,29 @@ pub async fn request(ctx: &Ctx, call: &mut Call, submission: Submission) -> Resu
         _ => fresh,
     };
     let job = quoted(ctx, call, id, &submission, &seen, offered)?;
-    let large = job.scene.bytes > INLINE_BYTES_MAX;
+    let large = job.deal.scene.bytes > INLINE_BYTES_MAX;
     let entry = uploads::Entry {
         name: id.to_string(),
-        bytes: job.scene.bytes,
-        until: job.expires.plus_ms(2 * uploads::SCENE_AFTER_QUOTE_MS),
+        bytes: job.deal.scene.bytes,
+        until: job.deal.expires.plus_ms(2 * uploads::SCENE_AFTER_QUOTE_MS),
     };
     let reserve = async { if large { room.reserve(ctx, call, &entry).await } else { Ok(()) } };
     // Before the scene: until it is there nobody knows the job, and the sweeper knows what to
     // remove whatever happens.
-    let (written, reserved) =
-        tokio::join!(ctx.store.write(Write::put(&job, When::Absent)), Box::pin(reserve));
+    let put = ctx.store.write(Write::put(&job, When::Absent));
+    let writes = Box::pin(async { tokio::join!(put, Box::pin(reserve)) });
+    let (written, reserved) = if first { writes.await } else { over_again(writes).await };
     reserved?;
     match written {
         Ok(()) => {
-            let lamports = job.price.total.0;
-            tracing::info!(job = %id, provider = %job.provider, lamports, "Quoted a job");
+            let lamports = job.deal.price.total.0;
+            tracing::info!(job = %id, provider = %job.deal.provider, lamports, "Quoted a job");
             answer(ctx, &submission.scene, job).await
         }
         // The same request a moment before, or an upload that is a job already.
         Err(WriteFailed::Condition) => {
-            let job = ctx.store.get::<JobRow>(&keys::job(id)).await?.ok_or(Refusal::Busy)?;
+            let job = over_again(ctx.market_job(id)).await?;
+            let job = job.ok_or(Refusal::Busy)?;
             if claiming.is_none() {
                 return Err(Refusal::invalid("this upload is another job's scene already"));
             }
@@ -153,7 +157,7 @@ impl Submission {
 
 /// What an earlier request of the same name has come to.
 enum Earlier {
-    Job(Box<JobRow>),
+    Job(Box<MarketJob>),
     /// It was cut off, or is under way: this one may make the job, under that number.
     Unmade(JobId),
 }
@@ -169,13 +173,13 @@ async fn earlier(
     // The first job may be over, and somebody may just have renewed it.
     for _ in 0..2 {
         let id: JobId = made.parse().map_err(|_| Refusal::Busy)?;
-        let job = ctx.store.get::<JobRow>(&keys::job(id)).await?;
+        let job = ctx.market_job(id).await?;
         let Some(job) = job else { return Ok(Earlier::Unmade(id)) };
-        let over = job.payment.is_none() && job.expires <= call.now;
+        let over = job.deal.payment.is_none() && job.deal.expires <= call.now;
         if !over {
             return Ok(Earlier::Job(Box::new(job)));
         }
-        match claiming.renew(ctx, call, &made, &fresh.to_string()).await? {
+        match over_again(claiming.renew(ctx, call, &made, &fresh.to_string())).await? {
             Claim::Ours => return Ok(Earlier::Unmade(fresh)),
             Claim::Made(other) => made = other,
         }
@@ -191,7 +195,7 @@ fn quoted(
     submission: &Submission,
     seen: &Seen,
     offered: Offered,
-) -> Result<JobRow, Refusal> {
+) -> Result<MarketJob, Refusal> {
     let settings = &submission.settings;
     let file_start = seen.scene.frames.as_ref().map_or(1, |frames| frames.start);
     let frames = settings.frames.unwrap_or(FrameRange::single(file_start));
@@ -216,64 +220,67 @@ fn quoted(
     }
     let (width, height) = settings.resolution.unwrap_or(RESOLUTION_DEFAULT);
     let token = submission.private.then(|| reader_token(ctx, id)).transpose()?;
-    Ok(JobRow {
+    Ok(MarketJob {
         id,
         rev: 1,
         state: State::AwaitingPayment,
-        client: submission.client,
-        provider: provider.id,
-        pay_to: if direct { provider.wallet } else { ctx.platform.escrow },
-        direct,
         created: call.now,
-        expires: call.now.plus_ms(QUOTE_TTL_MS),
-        scene: SceneRow {
-            name: framefair_blend::safe_file_name(&seen.name),
-            bytes: seen.bytes,
-            sha256: seen.sha256.clone(),
-            tree: seen.tree.clone(),
-            blender,
-        },
-        settings: Settings {
-            width,
-            height,
-            frames,
-            engine: settings.engine.clone(),
-            samples: settings.samples,
-            output: settings.output,
-            own_range,
-        },
-        price,
-        payment: None,
         task: Task::default(),
         started: None,
         ended: None,
         result: None,
         error: None,
-        inflow: Inflow::None,
-        outflow: Outflow::Nothing,
-        plan: None,
-        out_tx: None,
-        kept: Vec::new(),
-        out_used: 0,
-        reader: token.as_deref().map(token_hash),
         // Soon, in case a hint is lost; a small job is done by then.
         due: Some(call.now.plus_ms(FIRST_LOOK_MS)),
+        deal: MarketDeal {
+            client: submission.client,
+            provider: provider.id,
+            pay_to: if direct { provider.wallet } else { ctx.platform.escrow },
+            direct,
+            expires: call.now.plus_ms(QUOTE_TTL_MS),
+            scene: SceneRow {
+                name: framefair_blend::safe_file_name(&seen.name),
+                bytes: seen.bytes,
+                sha256: seen.sha256.clone(),
+                tree: seen.tree.clone(),
+                blender,
+            },
+            settings: Settings {
+                width,
+                height,
+                frames,
+                engine: settings.engine.clone(),
+                samples: settings.samples,
+                output: settings.output,
+                own_range,
+            },
+            price,
+            payment: None,
+            waiting: None,
+            inflow: Inflow::None,
+            outflow: Outflow::Nothing,
+            plan: None,
+            out_tx: None,
+            kept: Vec::new(),
+            out_used: 0,
+            reader: token.as_deref().map(token_hash),
+        },
     })
 }
 
 /// The quote, once the scene is where the job expects it. A repeated request puts it again, since
 /// the first one may have been cut off in between.
-async fn answer(ctx: &Ctx, scene: &Scene, job: JobRow) -> Result<Offer, Refusal> {
+async fn answer(ctx: &Ctx, scene: &Scene, job: MarketJob) -> Result<Offer, Refusal> {
     if job.state == State::AwaitingPayment {
         Box::pin(scene.keep(ctx, &job)).await?;
     }
-    let private = job.reader.is_some();
+    let private = job.deal.reader.is_some();
     Ok(Offer::PaymentDue(Box::new(Quote {
         access_token: private.then(|| reader_token(ctx, job.id)).transpose()?,
         job: job.id,
-        price: job.price,
-        pay_to: job.pay_to,
-        expires: job.expires,
+        price: job.deal.price,
+        pay_to: job.deal.pay_to,
+        expires: job.deal.expires,
         memo: job.terms().memo(),
     })))
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use framefair_domain::id::{JobId, UploadId};
-use framefair_store::rows::JobRow;
+use framefair_store::rows::MarketJob;
 use framefair_store::{PutFailed, keys};
 use sha2::{Digest, Sha256};
 
@@ -85,7 +85,7 @@ impl Scene {
 
     /// Puts the scene where its job looks for it. An upload lies there already, unless an earlier
     /// request of the same name, with an upload of its own, gave the job its number.
-    pub(super) async fn keep(&self, ctx: &Ctx, job: &JobRow) -> Result<(), Refusal> {
+    pub(super) async fn keep(&self, ctx: &Ctx, job: &MarketJob) -> Result<(), Refusal> {
         let (objects, object) = (ctx.store.objects(), job.scene_object());
         match self {
             Scene::Inline { bytes, .. } => {
@@ -93,7 +93,7 @@ impl Scene {
             }
             Scene::Uploaded { id, .. } if id.0 == job.id.0 => {}
             Scene::Uploaded { id, .. } => {
-                let ours = keys::object::scene(JobId(id.0), &job.scene.name);
+                let ours = keys::object::scene(JobId(id.0), &job.deal.scene.name);
                 match objects.copy(&ours, &object, CONTENT_TYPE, true).await {
                     Err(PutFailed::Exists) => {}
                     other => drop(other?),

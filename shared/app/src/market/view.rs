@@ -4,7 +4,7 @@ use framefair_domain::id::JobId;
 use framefair_domain::job::State;
 use framefair_domain::settlement::Inflow;
 use framefair_store::keys;
-use framefair_store::rows::{Delivered, JobRow, ProgressRow};
+use framefair_store::rows::{Delivered, JobRow, MarketJob, ProgressRow};
 use sha2::{Digest, Sha256};
 
 use crate::{Broken, Ctx, Refusal};
@@ -16,7 +16,7 @@ const INLINE_BYTES_MAX: u64 = 4_500_000;
 
 #[derive(Debug)]
 pub struct JobView {
-    pub job: JobRow,
+    pub job: MarketJob,
     /// Of the current attempt, once there is any.
     pub progress: Option<ProgressRow>,
 }
@@ -37,8 +37,8 @@ pub async fn job(ctx: &Ctx, id: JobId, token: Option<&str>) -> Result<JobView, R
 }
 
 /// The hash of a token is all that is kept of it, so comparing it tells nobody the token.
-fn may_read(job: &JobRow, token: Option<&str>) -> Result<(), Refusal> {
-    let Some(reader) = &job.reader else { return Ok(()) };
+fn may_read(job: &MarketJob, token: Option<&str>) -> Result<(), Refusal> {
+    let Some(reader) = &job.deal.reader else { return Ok(()) };
     let shown = token.map(token_hash);
     if shown.as_ref() == Some(reader) { Ok(()) } else { Err(Refusal::NotFound) }
 }
@@ -52,13 +52,13 @@ pub(super) async fn view(ctx: &Ctx, id: JobId) -> Result<JobView, Refusal> {
     let (mut job, mut progress) = (None, None);
     for item in items {
         match item.sk() {
-            "JOB" => job = Some(item.decode::<JobRow>()?),
+            "JOB" => job = item.decode::<JobRow>()?.market(),
             keys::PROGRESS => progress = Some(item.decode::<ProgressRow>()?),
             _ => {}
         }
     }
     let job = job.ok_or(Refusal::NotFound)?;
-    let progress = progress.filter(|p| p.epoch == job.task.epoch && job.payment.is_some());
+    let progress = progress.filter(|p| p.epoch == job.task.epoch && job.deal.payment.is_some());
     Ok(JobView { job, progress })
 }
 
@@ -94,13 +94,13 @@ async fn finished(
     ctx: &Ctx,
     id: JobId,
     token: Option<&str>,
-) -> Result<(JobRow, Delivered), Refusal> {
-    let job = ctx.store.get::<JobRow>(&keys::job(id)).await?.ok_or(Refusal::NotFound)?;
+) -> Result<(MarketJob, Delivered), Refusal> {
+    let job = ctx.market_job(id).await?.ok_or(Refusal::NotFound)?;
     may_read(&job, token)?;
-    if job.payment.is_none() {
+    if job.deal.payment.is_none() {
         return Err(Refusal::NeverPaid);
     }
-    if job.inflow == Inflow::Reverted {
+    if job.deal.inflow == Inflow::Reverted {
         return Err(Refusal::NotReady(
             "The payment of this job vanished from the chain; its result is withheld".into(),
         ));

@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use framefair_domain::id::ProviderId;
 use framefair_domain::rating;
 use framefair_store::rows::{NodeRow, ProviderRow, PulseSeen, Status};
+use framefair_store::seam::labelled;
 use framefair_store::{Cursor, Index, Order, Range, keys};
+use futures::future::try_join_all;
 
 use crate::{Ctx, Refusal};
 
@@ -36,18 +38,19 @@ pub async fn get(ctx: &Ctx, id: ProviderId) -> Result<Listed, Refusal> {
 /// Online first, then the best rated, then those who have done most; stable by id.
 pub async fn list(ctx: &Ctx, only: Option<Status>) -> Result<Vec<Listed>, Refusal> {
     let wanted = only.map_or_else(|| Status::ALL.to_vec(), |status| vec![status]);
-    let mut found = Vec::new();
-    for status in wanted {
-        found.extend(with_status(ctx, status).await?);
-        if found.len() >= LISTED_MAX {
-            break;
-        }
+    let hinted = wanted.iter().map(|status| hinted(ctx, *status, None));
+    let mut room = LISTED_MAX;
+    let mut reads = Vec::new();
+    for ((ids, _), status) in try_join_all(hinted).await?.into_iter().zip(wanted) {
+        let ids: Vec<_> = ids.into_iter().take(room).collect();
+        room -= ids.len();
+        reads.push(async move { read(ctx, &ids, status).await });
     }
+    let mut found = try_join_all(reads).await?.concat();
     found.sort_by_key(|listed| {
         let away = listed.provider.status() != Status::Online;
         (away, Reverse(listed.rating_tenths), Reverse(listed.completed), listed.provider.id)
     });
-    found.truncate(LISTED_MAX);
     Ok(found)
 }
 
@@ -75,14 +78,14 @@ pub(crate) async fn present(ctx: &Ctx) -> Result<Vec<Listed>, Refusal> {
 }
 
 /// Those who are online. Their rows are read beside the index, by the ids that this process knows
-/// already, so that it takes one round trip; a second one reads whoever is new.
+/// already, so that it takes one round trip. Whoever is new costs one more, once.
 pub(crate) async fn online(ctx: &Ctx) -> Result<Vec<Listed>, Refusal> {
     let known = ctx.known.get();
     let ((hinted, _), mut found) =
         tokio::try_join!(hinted(ctx, Status::Online, None), read(ctx, &known, Status::Online))?;
     let fresh: Vec<_> = hinted.iter().filter(|id| !known.contains(id)).copied().collect();
     if !fresh.is_empty() {
-        found.extend(read(ctx, &fresh, Status::Online).await?);
+        found.extend(labelled("learn", read(ctx, &fresh, Status::Online)).await?);
     }
     ctx.known.set(hinted);
     Ok(found)

@@ -7,7 +7,7 @@ use framefair_domain::scheduling::Abilities;
 use framefair_domain::signing;
 use framefair_domain::time::MINUTE_MS;
 use framefair_domain::wallet::Wallet;
-use framefair_store::rows::{ClaimRow, PendingChange, ProviderRow, Status};
+use framefair_store::rows::{PendingChange, ProviderRow, Status};
 use framefair_store::{TransactFailed, When, Write, keys};
 
 use super::Signed;
@@ -31,24 +31,22 @@ pub struct Registration {
 }
 
 /// One provider per wallet: a repeat answers the same id.
-pub async fn register(
-    ctx: &Ctx,
-    call: &mut Call,
-    input: Registration,
-) -> Result<ProviderId, Refusal> {
+pub async fn register(ctx: &Ctx, call: &Call, input: Registration) -> Result<ProviderId, Refusal> {
     ctx.refuse_escrow_as_party(&input.wallet)?;
     signing::verifying_key(&input.wallet)?;
     check_endpoint(ctx, &input)?;
     let text = signing::register(&input.wallet, &input.name);
     let nonce = input.signed.verify(ctx, call, &input.wallet, text)?;
-    let claim = ctx.store.get::<ClaimRow>(&keys::wallet_claim(&input.wallet)).await?;
-    match claim {
-        None => create(ctx, call, input, nonce).await,
-        Some(claim) => {
-            let id = claim.by.parse().map_err(|_| broken_claim(&input.wallet))?;
-            change(ctx, call, id, input, nonce).await
+    let id = ProviderId::of(&input.wallet);
+    match ctx.store.get::<ProviderRow>(&keys::provider(id)).await? {
+        None => create(ctx, call, input, nonce).await?,
+        // Half of a hash, so it cannot happen.
+        Some(known) if known.wallet != input.wallet => {
+            return Err(Broken(format!("{} is provider {id} too", input.wallet)).into());
         }
+        Some(known) => change(ctx, call, known, input, nonce).await?,
     }
+    Ok(id)
 }
 
 /// An endpoint that will be dialled must lead to a public place, as far as its text tells; the name
@@ -71,11 +69,11 @@ fn check_endpoint(ctx: &Ctx, input: &Registration) -> Result<(), Refusal> {
 
 async fn create(
     ctx: &Ctx,
-    call: &mut Call,
+    call: &Call,
     input: Registration,
     nonce: Option<Write>,
-) -> Result<ProviderId, Refusal> {
-    let id = ProviderId::new(call.now, call.entropy());
+) -> Result<(), Refusal> {
+    let id = ProviderId::of(&input.wallet);
     let provider = ProviderRow {
         id,
         rev: 1,
@@ -92,37 +90,28 @@ async fn create(
         seen: call.now,
         pending: None,
     };
-    let key = keys::wallet_claim(&input.wallet);
-    let claim = ClaimRow { key: Some(key), by: id.to_string(), until_s: None };
-    let writes = [Write::put(&claim, When::Absent), Write::put(&provider, When::Absent)];
-    match ctx.store.transact(writes.into_iter().chain(nonce).collect()).await {
+    match ctx.all([Write::put(&provider, When::Absent)].into_iter().chain(nonce).collect()).await {
         Ok(()) => {}
-        Err(TransactFailed::Conditions(failed)) if failed.contains(&2) => {
+        Err(TransactFailed::Conditions(failed)) if failed.contains(&1) => {
             return Err(Refusal::Replayed);
         }
-        // Two registrations of one wallet at once: the other one's id is the answer.
-        Err(TransactFailed::Conditions(_)) => {
-            let claim = ctx.store.get::<ClaimRow>(&keys::wallet_claim(&input.wallet)).await?;
-            let id = claim.and_then(|claim| claim.by.parse().ok());
-            return id.ok_or_else(|| broken_claim(&input.wallet));
-        }
+        // Two registrations of one wallet at once: there it is.
+        Err(TransactFailed::Conditions(_)) => return Ok(()),
         Err(other) => return Err(other.into()),
     }
     tracing::info!(provider = %id, wallet = %input.wallet, "Registered a provider");
     ctx.count(None, Count { providers: 1, ..Count::default() }).await;
-    Ok(id)
+    Ok(())
 }
 
 async fn change(
     ctx: &Ctx,
     call: &Call,
-    id: ProviderId,
+    before: ProviderRow,
     input: Registration,
     nonce: Option<Write>,
-) -> Result<ProviderId, Refusal> {
-    let provider = ctx.store.get::<ProviderRow>(&keys::provider(id)).await?;
-    let mut provider = provider.ok_or_else(|| broken_claim(&input.wallet))?;
-    let before = provider.clone();
+) -> Result<(), Refusal> {
+    let mut provider = before.clone();
     provider.name = input.name;
     let same = provider.endpoint == input.endpoint
         && provider.spec == input.spec
@@ -148,7 +137,7 @@ async fn change(
         let read = provider.rev;
         provider.rev += 1;
         let writes = [Write::put(&provider, When::Rev(read))].into_iter().chain(nonce);
-        match ctx.store.transact(writes.collect()).await {
+        match ctx.all(writes.collect()).await {
             Ok(()) => {}
             Err(TransactFailed::Conditions(failed)) if failed.contains(&1) => {
                 return Err(Refusal::Replayed);
@@ -156,9 +145,5 @@ async fn change(
             Err(other) => return Err(other.into()),
         }
     }
-    Ok(id)
-}
-
-fn broken_claim(wallet: &Wallet) -> Refusal {
-    Refusal::Broken(Broken(format!("the claim of wallet {wallet} names no provider")))
+    Ok(())
 }

@@ -58,22 +58,14 @@ async fn update(
         change(&mut provider);
         provider.seen = call.now;
         provider.rev += 1;
-        let write = Write::put(&provider, When::Rev(read));
-        let failed = match nonce {
-            None => match ctx.store.write(write).await {
-                Ok(()) => return Ok(provider),
-                Err(failed) => Refusal::from(failed),
-            },
-            Some(nonce) => match ctx.store.transact(vec![nonce, write]).await {
-                Ok(()) => return Ok(provider),
-                Err(TransactFailed::Conditions(legs)) if legs.contains(&0) => {
-                    return Err(Refusal::Replayed);
-                }
-                Err(failed) => Refusal::from(failed),
-            },
-        };
-        if !matches!(failed, Refusal::Busy) {
-            return Err(failed);
+        let writes = [Write::put(&provider, When::Rev(read))].into_iter().chain(nonce);
+        match ctx.all(writes.collect()).await {
+            Ok(()) => return Ok(provider),
+            Err(TransactFailed::Conditions(legs)) if legs.contains(&1) => {
+                return Err(Refusal::Replayed);
+            }
+            Err(TransactFailed::Conditions(_) | TransactFailed::Contended) => {}
+            Err(broken) => return Err(broken.into()),
         }
     }
     Err(Refusal::Busy)

@@ -6,7 +6,7 @@ use framefair_domain::id::JobId;
 use framefair_domain::job::Event as JobEvent;
 use framefair_domain::payment::{PaymentRefused, check};
 use framefair_domain::settlement::{Inflow, Outflow, SettlementId};
-use framefair_store::rows::{Inbound, InflowRow, JobRow, Payment, WayOutRow};
+use framefair_store::rows::{Inbound, InflowRow, JobRow, MarketJob, Payment, WayOutRow};
 use framefair_store::{When, Write, keys};
 
 use super::{debt, job, out::SOON};
@@ -52,35 +52,35 @@ async fn advance_job(
     id: JobId,
 ) -> Result<Advanced, Refusal> {
     let (mut job, way_out) = read(ctx, id).await?;
-    let Some(payment) = job.payment.clone() else { return Ok(Advanced::Nothing) };
-    if matches!(job.outflow, Outflow::Settled | Outflow::Parked) {
+    let Some(payment) = job.deal.payment.clone() else { return Ok(Advanced::Nothing) };
+    if matches!(job.deal.outflow, Outflow::Settled | Outflow::Parked) {
         return Ok(Advanced::Nothing);
     }
     // Money has left already, so the payment was final when it did.
-    if job.inflow == Inflow::Confirmed && !way_out.is_empty() {
-        job.inflow = Inflow::Final;
+    if job.deal.inflow == Inflow::Confirmed && !way_out.is_empty() {
+        job.deal.inflow = Inflow::Final;
     }
-    if job.inflow == Inflow::Confirmed {
+    if job.deal.inflow == Inflow::Confirmed {
         match finality(ctx, &job, &payment).await? {
             Finality::Final { slot } => {
-                job.inflow = Inflow::Final;
+                job.deal.inflow = Inflow::Final;
                 rebook(ctx, &mut job, slot).await?;
             }
             Finality::NotYet => return Ok(SOON),
             Finality::Vanished => return revert(ctx, call, job).await,
         }
     }
-    match (job.inflow, job.plan.clone()) {
+    match (job.deal.inflow, job.deal.plan.clone()) {
         (Inflow::Final, Some(plan)) => job::settle(ctx, call, signers, job, &plan, &way_out).await,
         _ => Ok(Advanced::Nothing),
     }
 }
 
-async fn read(ctx: &Ctx, id: JobId) -> Result<(JobRow, Vec<WayOutRow>), Refusal> {
+async fn read(ctx: &Ctx, id: JobId) -> Result<(MarketJob, Vec<WayOutRow>), Refusal> {
     let (mut job, mut way_out) = (None, Vec::new());
     for item in ctx.store.partition(&keys::job_partition(id)).await? {
         if item.sk() == "JOB" {
-            job = Some(item.decode::<JobRow>()?);
+            job = item.decode::<JobRow>()?.market();
         } else if item.sk().starts_with(keys::WAY_OUT) {
             way_out.push(item.decode::<WayOutRow>()?);
         }
@@ -95,7 +95,7 @@ enum Finality {
     Vanished,
 }
 
-async fn finality(ctx: &Ctx, job: &JobRow, payment: &Payment) -> Result<Finality, Refusal> {
+async fn finality(ctx: &Ctx, job: &MarketJob, payment: &Payment) -> Result<Finality, Refusal> {
     let facts = async {
         // Above the limit one node's word is not enough where there is a second.
         let large = ctx.chain.has_second() && payment.lamports >= ctx.platform.agree_above;
@@ -111,7 +111,7 @@ async fn finality(ctx: &Ctx, job: &JobRow, payment: &Payment) -> Result<Finality
         // in time was settled when it was accepted.
         let checked = check(&facts, &job.terms());
         let pays = matches!(checked, Ok(_) | Err(PaymentRefused::OutsideWindow));
-        let same = pays && watch::gained(&facts, &job.pay_to) == Some(payment.lamports);
+        let same = pays && watch::gained(&facts, &job.deal.pay_to) == Some(payment.lamports);
         return Ok(if same { Finality::Final { slot: facts.slot } } else { Finality::Vanished });
     }
     if finalized_slot <= payment.slot.saturating_add(VANISHED_AFTER_SLOTS) {
@@ -124,16 +124,16 @@ async fn finality(ctx: &Ctx, job: &JobRow, payment: &Payment) -> Result<Finality
         min_slot: payment.slot,
         memo: String::new(),
     };
-    match ctx.chain.fate(&sent, &job.pay_to).await? {
+    match ctx.chain.fate(&sent, &job.deal.pay_to).await? {
         Fate::Expired | Fate::FailedOnChain { .. } => Ok(Finality::Vanished),
         _ => Ok(Finality::NotYet),
     }
 }
 
 /// A fork may have landed the payment in another block than the one that was seen first.
-async fn rebook(ctx: &Ctx, job: &mut JobRow, slot: u64) -> Result<(), Refusal> {
+async fn rebook(ctx: &Ctx, job: &mut MarketJob, slot: u64) -> Result<(), Refusal> {
     let id = job.id;
-    let Some(payment) = job.payment.as_mut().filter(|payment| payment.slot != slot) else {
+    let Some(payment) = job.deal.payment.as_mut().filter(|payment| payment.slot != slot) else {
         return Ok(());
     };
     payment.slot = slot;
@@ -150,9 +150,9 @@ async fn rebook(ctx: &Ctx, job: &mut JobRow, slot: u64) -> Result<(), Refusal> {
 
 /// The payment is gone: work stops, nobody is paid, nothing is refunded. A job that was completed
 /// stays so, with its result withheld.
-async fn revert(ctx: &Ctx, call: &Call, mut job: JobRow) -> Result<Advanced, Refusal> {
+async fn revert(ctx: &Ctx, call: &Call, mut job: MarketJob) -> Result<Advanced, Refusal> {
     let holder = job.task.lease;
-    job.inflow = Inflow::Reverted;
+    job.deal.inflow = Inflow::Reverted;
     job.due = None;
     if step(&mut job, JobEvent::PaymentReverted, call.now).is_ok() {
         job.error = Some("The payment vanished from the chain".into());

@@ -4,7 +4,7 @@
 use framefair_domain::money::Lamports;
 use framefair_domain::settlement::{Inflow, Leg, LegKind, Outflow, Plan};
 use framefair_domain::wallet::Wallet;
-use framefair_store::rows::{JobRow, OutStep, OutflowRow, WayOutRow};
+use framefair_store::rows::{MarketJob, OutStep, OutflowRow, WayOutRow};
 use framefair_store::{TransactFailed, When, Write};
 
 use super::out::{self, Leaving, SOON, Stands};
@@ -17,7 +17,7 @@ pub(super) async fn settle(
     ctx: &Ctx,
     call: &Call,
     signers: &Signers,
-    job: JobRow,
+    job: MarketJob,
     plan: &Plan,
     way_out: &[WayOutRow],
 ) -> Result<Advanced, Refusal> {
@@ -28,7 +28,7 @@ pub(super) async fn settle(
     let rest: Vec<Leg> =
         plan.legs.iter().filter(|leg| !kept.contains(&leg.kind)).copied().collect();
     let legs = amounts(&rest);
-    let leaving = Leaving { settlement: job.id.into(), legs: &legs, before: job.out_used };
+    let leaving = Leaving { settlement: job.id.into(), legs: &legs, before: job.deal.out_used };
     let last = way_out.last();
     let mut stands = Stands::Void;
     if let Some((row, tx)) = last.and_then(|row| Some((row, row.signed()?))) {
@@ -72,7 +72,7 @@ async fn too_small(ctx: &Ctx, legs: &[Leg]) -> Result<Vec<LegKind>, Refusal> {
 async fn keep(
     ctx: &Ctx,
     call: &Call,
-    mut job: JobRow,
+    mut job: MarketJob,
     rest: &[Leg],
     kinds: Vec<LegKind>,
     n: u32,
@@ -80,10 +80,10 @@ async fn keep(
     let (small, more): (Vec<Leg>, Vec<Leg>) =
         rest.iter().copied().partition(|leg| kinds.contains(&leg.kind));
     let mut writes = debt::owe(ctx, call, &amounts(&small)).await?;
-    job.inflow = Inflow::Final;
-    job.kept.extend(&kinds);
+    job.deal.inflow = Inflow::Final;
+    job.deal.kept.extend(&kinds);
     if more.is_empty() {
-        job.outflow = Outflow::Settled;
+        job.deal.outflow = Outflow::Settled;
         job.due = None;
         Box::pin(tidy::leavings_of_the_end(ctx, &job)).await;
     }
@@ -95,7 +95,7 @@ async fn keep(
         Err(TransactFailed::Conditions(_)) => return Ok(SOON),
         Err(other) => return Err(other.into()),
     }
-    tracing::info!(job = %job.id, kinds = ?job.kept, "Kept what its wallet cannot take yet");
+    tracing::info!(job = %job.id, kinds = ?job.deal.kept, "Kept what its wallet cannot take yet");
     count_refund(ctx, &job, &small).await;
     for leg in small {
         ctx.settle(leg.to).await;
@@ -107,13 +107,13 @@ async fn keep(
 async fn arrived(
     ctx: &Ctx,
     call: &Call,
-    mut job: JobRow,
+    mut job: MarketJob,
     legs: &[Leg],
     entry: OutflowRow,
 ) -> Result<Advanced, Refusal> {
-    job.outflow = Outflow::Settled;
+    job.deal.outflow = Outflow::Settled;
     job.due = None;
-    job.out_tx = Some(entry.signature);
+    job.deal.out_tx = Some(entry.signature);
     Box::pin(tidy::leavings_of_the_end(ctx, &job)).await;
     let writes = vec![Write::put(&entry, When::Absent), replace(&mut job)];
     match ctx.store.transact(writes).await {
@@ -130,10 +130,10 @@ async fn arrived(
 async fn close(
     ctx: &Ctx,
     call: &Call,
-    mut job: JobRow,
+    mut job: MarketJob,
     outflow: Outflow,
 ) -> Result<Advanced, Refusal> {
-    job.outflow = outflow;
+    job.deal.outflow = outflow;
     job.due = None;
     Box::pin(tidy::leavings_of_the_end(ctx, &job)).await;
     tracing::info!(job = %job.id, ?outflow, at = call.now.0, "Closed a settlement");
@@ -141,7 +141,7 @@ async fn close(
 }
 
 /// What goes back to the client leaves the platform's volume.
-async fn count_refund(ctx: &Ctx, job: &JobRow, legs: &[Leg]) {
+async fn count_refund(ctx: &Ctx, job: &MarketJob, legs: &[Leg]) {
     // By kind, not by wallet: a provider may buy from itself.
     let back = legs.iter().filter(|leg| leg.kind != LegKind::Payout);
     let lamports = -i64::try_from(back.map(|leg| leg.lamports.0).sum::<u64>()).unwrap_or(0);

@@ -2,44 +2,44 @@
 
 use framefair_domain::settlement::{Event, Outflow, Plan, next};
 use framefair_domain::wallet::Wallet;
-use framefair_store::rows::JobRow;
+use framefair_store::rows::MarketDeal;
 
 use crate::{Broken, Refusal};
 
 /// The provider is owed its price.
-pub(crate) fn plan_payout(job: &mut JobRow, provider: Wallet) -> Result<(), Refusal> {
-    if job.direct {
-        return set(job, Plan::direct());
+pub(crate) fn plan_payout(deal: &mut MarketDeal, provider: Wallet) -> Result<(), Refusal> {
+    if deal.direct {
+        return set(deal, Plan::direct());
     }
-    let paid = paid(job)?;
-    let plan = Plan::payout(paid, &job.price, provider, job.client);
-    set(job, plan.map_err(|e| Broken(e.to_string()))?)
+    let paid = paid(deal)?;
+    let plan = Plan::payout(paid, &deal.price, provider, deal.client);
+    set(deal, plan.map_err(|e| Broken(e.to_string()))?)
 }
 
 /// The client is owed everything, unless it paid its provider itself.
-pub(crate) fn plan_refund(job: &mut JobRow) -> Result<(), Refusal> {
-    if job.direct {
-        return set(job, Plan::direct());
+pub(crate) fn plan_refund(deal: &mut MarketDeal) -> Result<(), Refusal> {
+    if deal.direct {
+        return set(deal, Plan::direct());
     }
-    let paid = paid(job)?;
-    let plan = Plan::refund(paid, job.client);
-    set(job, plan.map_err(|e| Broken(e.to_string()))?)
+    let paid = paid(deal)?;
+    let plan = Plan::refund(paid, deal.client);
+    set(deal, plan.map_err(|e| Broken(e.to_string()))?)
 }
 
-fn set(job: &mut JobRow, plan: Plan) -> Result<(), Refusal> {
-    if job.plan.is_some() {
-        return Err(Broken(format!("job {} has a plan already", job.id)).into());
+fn set(deal: &mut MarketDeal, plan: Plan) -> Result<(), Refusal> {
+    if deal.plan.is_some() {
+        return Err(Broken("a job has a plan already".into()).into());
     }
-    let outflow = next(job.inflow, job.outflow, 0, Event::Planned);
-    job.outflow = outflow.map_err(|e| Broken(e.to_string()))?;
-    debug_assert!(job.outflow == Outflow::Owed, "a plan is owed");
-    job.plan = Some(plan);
+    let outflow = next(deal.inflow, deal.outflow, 0, Event::Planned);
+    deal.outflow = outflow.map_err(|e| Broken(e.to_string()))?;
+    debug_assert!(deal.outflow == Outflow::Owed, "a plan is owed");
+    deal.plan = Some(plan);
     Ok(())
 }
 
-fn paid(job: &JobRow) -> Result<framefair_domain::money::Lamports, Refusal> {
-    let payment = job.payment.as_ref();
+fn paid(deal: &MarketDeal) -> Result<framefair_domain::money::Lamports, Refusal> {
+    let payment = deal.payment.as_ref();
     payment
         .map(|payment| payment.lamports)
-        .ok_or_else(|| Broken(format!("job {} was never paid", job.id)).into())
+        .ok_or_else(|| Broken("a job to settle was never paid".into()).into())
 }

@@ -1,7 +1,7 @@
 //! An operator has looked at a parked settlement, and has it tried again.
 
 use framefair_domain::settlement::{Event, Inflow, SettlementId, next};
-use framefair_store::rows::{Batch, DebtRow, JobRow, WayOutRow};
+use framefair_store::rows::{Batch, DebtRow, WayOutRow};
 use framefair_store::{Entity, Order, keys};
 
 use super::debt;
@@ -12,11 +12,11 @@ use crate::{Call, Ctx, Refusal};
 pub async fn unpark(ctx: &Ctx, call: &Call, settlement: SettlementId) -> Result<(), Refusal> {
     match settlement {
         SettlementId::Job(id) => {
-            let job = ctx.store.get::<JobRow>(&keys::job(id)).await?;
+            let job = ctx.market_job(id).await?;
             let mut job = job.ok_or(Refusal::NotFound)?;
-            job.outflow =
-                next(Inflow::Final, job.outflow, 0, Event::Unpark).map_err(|_| not_parked())?;
-            job.out_used = used(ctx, &job.key().pk).await?;
+            job.deal.outflow = next(Inflow::Final, job.deal.outflow, 0, Event::Unpark)
+                .map_err(|_| not_parked())?;
+            job.deal.out_used = used(ctx, &job.key().pk).await?;
             job.due = Some(call.now);
             ctx.save(&mut job).await?.map_err(|_| Refusal::Busy)?;
         }

@@ -6,12 +6,15 @@ use framefair_domain::id::UploadId;
 use framefair_domain::time::Timestamp;
 use framefair_store::objects::{InParts, PartTerms, StoredPart};
 use framefair_store::rows::{UploadKind, UploadRow};
+use framefair_store::seam::over_again;
 use framefair_store::{Presigned, When, Write};
 
+use super::quota::{self, Room};
 use super::take::open;
 use super::{Entry, INGEST_LIFE_MS, LIFE_MS, LINK_SECONDS, PART_BYTES, Pass, room};
 use crate::address::network;
 use crate::idempotency::{Claim, Claiming, IdempotencyKey, Input};
+use crate::write::Done;
 use crate::{Call, Ctx, Refusal};
 
 const NAME_CHARS_MAX: usize = 255;
@@ -62,70 +65,128 @@ pub async fn begin_named(
     wish: Begin,
     wanted: &[PartWanted],
 ) -> Result<Links, Refusal> {
-    let fresh = UploadId::new(call.now, call.entropy());
-    let id = match key {
-        None => fresh,
-        Some(key) => {
-            let input = Input::default().with(format!("{:?} {}", wish.kind, wish.bytes));
-            let input = wanted.iter().fold(input.with(&wish.name), |input, part| {
-                input.with(part.number.to_be_bytes()).with(part.sha256)
-            });
-            let claiming = Claiming::new(&key, "POST /uploads", &network(wish.from), input);
-            match claiming.claim(ctx, call, &fresh.to_string()).await? {
-                Claim::Ours => fresh,
-                Claim::Made(made) => made.parse().map_err(|_| Refusal::Busy)?,
-            }
-        }
-    };
-    let upload = begin(ctx, call, id, wish).await?;
+    let id = UploadId::new(call.now, call.entropy());
+    let claiming = key.map(|key| {
+        let input = Input::default().with(format!("{:?} {}", wish.kind, wish.bytes));
+        let input = wanted.iter().fold(input.with(&wish.name), |input, part| {
+            input.with(part.number.to_be_bytes()).with(part.sha256)
+        });
+        Claiming::new(&key, "POST /uploads", &network(wish.from), input)
+    });
+    let upload = begun(ctx, call, id, wish, claiming).await?;
     links_of(ctx, call, upload, wanted).await
 }
 
-/// Reserves room and begins. `id` is a fresh one, or that of an earlier try of the same request,
-/// whose upload is then the answer.
+/// Reserves room and begins. `id` is a fresh one.
 pub async fn begin(
     ctx: &Ctx,
     call: &Call,
     id: UploadId,
-    begin: Begin,
+    wish: Begin,
 ) -> Result<UploadRow, Refusal> {
-    let bytes_max = ctx.platform.scene_bytes_max;
-    if begin.bytes == 0 || begin.bytes > bytes_max {
-        let max = bytes_max >> 20;
-        return Err(Refusal::Invalid(format!("a file has 1 byte to {max} MiB")));
+    begun(ctx, call, id, wish, None).await
+}
+
+/// Two round trips to the table: the room there is, and the upload with its place in it. An earlier
+/// request of the same name has made its upload, or nothing.
+async fn begun(
+    ctx: &Ctx,
+    call: &Call,
+    id: UploadId,
+    wish: Begin,
+    claiming: Option<Claiming>,
+) -> Result<UploadRow, Refusal> {
+    let mut row = fresh(ctx, call, id, wish)?;
+    let room = room(ctx, Some(row.from.clone()));
+    let (room, before) = tokio::try_join!(room, before(ctx, call, claiming.as_ref()))?;
+    if let Some(before) = before {
+        return open(ctx, before).await;
     }
-    if begin.name.chars().count() > NAME_CHARS_MAX {
-        return Err(Refusal::invalid("a file's name has at most 255 characters"));
-    }
-    if begin.kind == UploadKind::Scene {
-        framefair_blend::Format::of_file_name(&begin.name)?;
-    }
-    let expires = call.now.plus_ms(if begin.ingest { INGEST_LIFE_MS } else { LIFE_MS });
-    let mut row = UploadRow {
-        id,
-        kind: begin.kind,
-        name: framefair_blend::safe_file_name(&begin.name),
-        bytes: begin.bytes,
-        parts: String::new(),
-        from: network(begin.from),
-        created: call.now,
-        expires,
-        done: None,
-    };
-    room(ctx, Some(row.from.clone())).await?.reserve(ctx, call, &entry(&row)).await?;
+    // Refused before a byte is stored where there is no room.
+    room.counting(call, &entry(&row))?;
     let (objects, object) = (ctx.store.objects(), row.object());
     row.parts = objects.begin_parts(&object, "application/octet-stream").await?;
     // Until the row says so nobody can send a part, so what a crash leaves here holds no bytes.
-    match ctx.store.write(Write::put(&row, When::Absent)).await {
-        Ok(()) => Ok(row),
-        Err(failed) => {
-            objects.drop_parts(InParts { key: &object, id: &row.parts }).await?;
-            match failed {
-                framefair_store::WriteFailed::Condition => open(ctx, id).await,
-                broken => Err(broken.into()),
+    let written = Box::pin(write(ctx, call, &row, room, claiming.as_ref())).await;
+    if !matches!(written, Ok(None)) {
+        objects.drop_parts(InParts { key: &object, id: &row.parts }).await?;
+    }
+    match written? {
+        None => Ok(row),
+        Some(before) => over_again(open(ctx, before)).await,
+    }
+}
+
+/// The upload that an earlier request of the same name has made.
+async fn before(
+    ctx: &Ctx,
+    call: &Call,
+    claiming: Option<&Claiming>,
+) -> Result<Option<UploadId>, Refusal> {
+    let Some(claiming) = claiming else { return Ok(None) };
+    match claiming.look(ctx, call).await? {
+        Claim::Ours => Ok(None),
+        Claim::Made(made) => Ok(Some(made.parse().map_err(|_| Refusal::Busy)?)),
+    }
+}
+
+/// Writes the upload, its place in the quota and its name, all or none; says what another request of
+/// that name was faster to make.
+async fn write(
+    ctx: &Ctx,
+    call: &Call,
+    row: &UploadRow,
+    mut room: Room,
+    claiming: Option<&Claiming>,
+) -> Result<Option<UploadId>, Refusal> {
+    let writes = |room: &Room| -> Result<Vec<Write>, Refusal> {
+        let claim = claiming.map(|claiming| claiming.put(call, &row.id.to_string()));
+        let counting = room.counting(call, &entry(row))?;
+        Ok([Write::put(row, When::Absent)].into_iter().chain(claim).chain(counting).collect())
+    };
+    if ctx.all(writes(&room)?).await.done()? {
+        return Ok(None);
+    }
+    let again = async {
+        for tries in 1..quota::TRIES {
+            if let Some(before) = before(ctx, call, claiming).await? {
+                return Ok(Some(before));
+            }
+            room.read_again(ctx, tries).await?;
+            if ctx.all(writes(&room)?).await.done()? {
+                return Ok(None);
             }
         }
+        Err(Refusal::Busy)
+    };
+    over_again(Box::pin(again)).await
+}
+
+/// The upload as it is at its beginning.
+fn fresh(ctx: &Ctx, call: &Call, id: UploadId, wish: Begin) -> Result<UploadRow, Refusal> {
+    let bytes_max = ctx.platform.scene_bytes_max;
+    if wish.bytes == 0 || wish.bytes > bytes_max {
+        let max = bytes_max >> 20;
+        return Err(Refusal::Invalid(format!("a file has 1 byte to {max} MiB")));
     }
+    if wish.name.chars().count() > NAME_CHARS_MAX {
+        return Err(Refusal::invalid("a file's name has at most 255 characters"));
+    }
+    if wish.kind == UploadKind::Scene {
+        framefair_blend::Format::of_file_name(&wish.name)?;
+    }
+    let expires = call.now.plus_ms(if wish.ingest { INGEST_LIFE_MS } else { LIFE_MS });
+    Ok(UploadRow {
+        id,
+        kind: wish.kind,
+        name: framefair_blend::safe_file_name(&wish.name),
+        bytes: wish.bytes,
+        parts: String::new(),
+        from: network(wish.from),
+        created: call.now,
+        expires,
+        done: None,
+    })
 }
 
 /// What the upload counts for at its address.

@@ -15,10 +15,10 @@ pub use finish::{finish, joined, put_part};
 pub use framefair_store::objects::StoredPart;
 pub use framefair_store::rows::{UploadKind, UploadRow};
 pub use pass::{Pass, Proof, UploadSecret, WeakSecret};
-pub(crate) use quota::{Entry, release, room};
+pub(crate) use quota::{Entry, room};
 pub use remove::forget;
-pub(crate) use remove::{release_paid, sweep};
-pub(crate) use take::{Taken, take};
+pub(crate) use remove::{drop_file, leaving, release_paid, sweep};
+pub(crate) use take::{Taken, look, take};
 
 /// Every part but the last has this many bytes.
 pub const PART_BYTES: u64 = 16 << 20;

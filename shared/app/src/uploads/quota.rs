@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use framefair_domain::time::Timestamp;
 use framefair_store::rows::{Live, QuotaRow};
-use framefair_store::seam::labelled;
+use framefair_store::seam::over_again;
 use framefair_store::{Update, When, Write, WriteFailed, keys};
 
 use super::{LIVE_BYTES_MAX, LIVE_FILES_MAX};
 use crate::{Call, Ctx, Refusal};
 
-const TRIES: u32 = 16;
+pub(super) const TRIES: u32 = 16;
 /// After each try that somebody else was faster than, one more of it.
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -42,44 +42,65 @@ pub(crate) async fn room(ctx: &Ctx, account: Option<String>) -> Result<Room, Ref
 impl Room {
     /// Counts the file, or corrects its size, if the account has room for it.
     pub(crate) async fn reserve(
-        self,
+        mut self,
         ctx: &Ctx,
         call: &Call,
         entry: &Entry,
     ) -> Result<(), Refusal> {
-        labelled("quota", self.change(ctx, call, entry)).await
+        if self.try_reserve(ctx, call, entry).await? {
+            return Ok(());
+        }
+        let again = async {
+            for tries in 1..TRIES {
+                self.read_again(ctx, tries).await?;
+                if self.try_reserve(ctx, call, entry).await? {
+                    return Ok(());
+                }
+            }
+            Err(Refusal::Busy)
+        };
+        over_again(Box::pin(again)).await
     }
 
-    async fn change(self, ctx: &Ctx, call: &Call, entry: &Entry) -> Result<(), Refusal> {
-        let Some(account) = self.account else { return Ok(()) };
-        let mut read = self.read;
-        for tries in 1..=TRIES {
-            let counted = |row: &QuotaRow| {
-                row.live.get(&entry.name).is_some_and(|live| live.bytes == entry.bytes)
-            };
-            if read.as_ref().is_some_and(counted) {
-                return Ok(());
-            }
-            let when = read.as_ref().map_or(When::Absent, |row| When::Rev(row.rev));
-            let mut row = read.unwrap_or_else(|| empty(&account));
-            add(&mut row, entry, call.now)?;
-            row.rev += 1;
-            match ctx.store.write(Write::put(&row, when)).await {
-                Err(WriteFailed::Condition) => {}
-                other => return Ok(other?),
-            }
-            tokio::time::sleep(PAUSE * tries).await;
-            read = ctx.store.get::<QuotaRow>(&keys::quota(&account)).await?;
+    async fn try_reserve(&self, ctx: &Ctx, call: &Call, entry: &Entry) -> Result<bool, Refusal> {
+        let Some(write) = self.counting(call, entry)? else { return Ok(true) };
+        match ctx.store.write(write).await {
+            Ok(()) => Ok(true),
+            Err(WriteFailed::Condition) => Ok(false),
+            Err(other) => Err(other.into()),
         }
-        Err(Refusal::Busy)
     }
+
+    /// The write that counts the file, if the account has room for it; none where it is counted.
+    pub(super) fn counting(&self, call: &Call, entry: &Entry) -> Result<Option<Write>, Refusal> {
+        let Some(account) = &self.account else { return Ok(None) };
+        let known = self.read.as_ref().and_then(|row| row.live.get(&entry.name));
+        if known.is_some_and(|live| live.bytes == entry.bytes) {
+            return Ok(None);
+        }
+        let when = self.read.as_ref().map_or(When::Absent, |row| When::Rev(row.rev));
+        let mut row = self.read.clone().unwrap_or_else(|| empty(account));
+        add(&mut row, entry, call.now)?;
+        row.rev += 1;
+        Ok(Some(Write::put(&row, when)))
+    }
+
+    /// Somebody else was faster, for the `tries`th time.
+    pub(super) async fn read_again(&mut self, ctx: &Ctx, tries: u32) -> Result<(), Refusal> {
+        tokio::time::sleep(PAUSE * tries).await;
+        *self = room(ctx, self.account.take()).await?;
+        Ok(())
+    }
+}
+
+/// The write that takes the file off the account, if there is one.
+pub(super) fn releasing(account: &str, name: &str) -> Update {
+    Update::at(keys::quota(account), When::Present).remove(["live", name]).add("rev", 1)
 }
 
 /// Takes the file off the account. A loss of this is mended by time.
 pub(crate) async fn release(ctx: &Ctx, account: &str, name: &str) -> Result<(), Refusal> {
-    let update =
-        Update::at(keys::quota(account), When::Present).remove(["live", name]).add("rev", 1);
-    match labelled("quota", ctx.store.write(update)).await {
+    match ctx.store.write(releasing(account, name)).await {
         Ok(()) | Err(WriteFailed::Condition) => Ok(()),
         Err(other) => Err(other.into()),
     }

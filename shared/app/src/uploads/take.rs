@@ -53,6 +53,19 @@ pub(crate) async fn take(
     }
 }
 
+/// A file of any kind that is here as a whole, for whoever may use it. It stays an upload.
+pub(crate) async fn look(
+    ctx: &Ctx,
+    call: &Call,
+    id: UploadId,
+    pass: &Pass,
+) -> Result<UploadRow, Refusal> {
+    ctx.admits(id, pass)?;
+    let upload = open(ctx, id).await?;
+    let is_whole = upload.done.is_some() || matches!(pass, Pass::Proof(_));
+    if is_whole && upload.expires > call.now { Ok(upload) } else { Err(Refusal::NotFound) }
+}
+
 impl Ctx {
     /// Whether the pass is for this upload. Anything else is as if there were no such upload.
     pub(super) fn admits(&self, id: UploadId, pass: &Pass) -> Result<(), Refusal> {

@@ -12,8 +12,8 @@ fn once(world: &World, nonce: &str) -> Once {
     Once { timestamp: world.now(), nonce: nonce.to_owned() }
 }
 
-async fn ask(world: &World, cancel: Cancel) -> Result<market::JobRow, Refusal> {
-    market::cancel(&world.ctx, &mut world.call(), cancel).await
+async fn ask(world: &World, cancel: Cancel) -> Result<market::MarketJob, Refusal> {
+    market::cancel(&world.ctx, &world.call(), cancel).await
 }
 
 #[tokio::test]
@@ -23,10 +23,10 @@ async fn an_unpaid_quote_is_cancelled_and_owes_nobody_anything() {
     let quote = world.quote(&client).await;
     let job = world.cancel(&client, quote.job).await.unwrap();
     assert_eq!(job.state, JobState::Cancelled);
-    assert_eq!((job.outflow, job.plan), (Outflow::Nothing, None));
+    assert_eq!((job.deal.outflow, job.deal.plan), (Outflow::Nothing, None));
     assert!(job.due.is_some(), "its scene is still to be removed");
     world.advance(quote.job).await.unwrap();
-    assert_eq!(world.job(quote.job).await.outflow, Outflow::Nothing);
+    assert_eq!(world.job(quote.job).await.deal.outflow, Outflow::Nothing);
     world.balanced().await;
 }
 
@@ -37,7 +37,7 @@ async fn a_paid_job_is_cancelled_while_it_waits_and_every_lamport_goes_back() {
     let (job, _) = world.paid(&client, PRICE + 123_456).await;
     let before = world.lamports(&client.wallet()).await;
     let cancelled = world.cancel(&client, job).await.unwrap();
-    assert_eq!((cancelled.state, cancelled.outflow), (JobState::Cancelled, Outflow::Owed));
+    assert_eq!((cancelled.state, cancelled.deal.outflow), (JobState::Cancelled, Outflow::Owed));
     let again = world.cancel(&client, job).await.unwrap();
     assert_eq!(again, cancelled, "asking again changes nothing");
     world.settle(job).await;
@@ -61,7 +61,7 @@ async fn a_job_that_a_node_holds_and_has_not_begun_is_cancelled_and_the_node_is_
         "a late report brings nothing back: {late:?}"
     );
     world.settle(job).await;
-    assert_eq!(world.job(job).await.inflow, Inflow::Final);
+    assert_eq!(world.job(job).await.deal.inflow, Inflow::Final);
     world.balanced().await;
 }
 

@@ -63,7 +63,7 @@ async fn eight_workers_at_once_pay_once() {
             done.unwrap();
         }
         let rows = join_all(jobs.iter().map(|job| world.job(*job))).await;
-        if rows.iter().all(|row| row.outflow == Outflow::Settled) {
+        if rows.iter().all(|row| row.deal.outflow == Outflow::Settled) {
             break;
         }
         world.warp(12).await;
@@ -80,7 +80,7 @@ async fn a_worker_that_dies_at_any_step_leaves_what_the_next_one_finishes() {
     for (nth, job) in jobs.iter().enumerate() {
         for times in (0..60).map(|step| step * 3 + nth) {
             let died = cut(world.advance(*job), times).await.is_none();
-            if world.job(*job).await.outflow == Outflow::Settled {
+            if world.job(*job).await.deal.outflow == Outflow::Settled {
                 break;
             }
             // Half of the deaths are followed by some blocks, the others by a new start at once.

@@ -25,7 +25,10 @@ async fn small_payouts(world: &mut World, client: &Party, jobs: usize) -> Wallet
         world.complete(job).await;
         world.finalize().await;
         let settled = world.settle(job).await;
-        assert_eq!((settled.outflow, settled.kept), (Outflow::Settled, vec![LegKind::Payout]));
+        assert_eq!(
+            (settled.deal.outflow, settled.deal.kept),
+            (Outflow::Settled, vec![LegKind::Payout])
+        );
         assert!(world.signed(job).await.is_empty(), "it would fail on chain");
     }
     poor.wallet()
@@ -100,7 +103,10 @@ async fn a_small_excess_becomes_a_debt_and_keeps_nobody_waiting() {
     for (job, signed) in [(job, 1), (free, 0)] {
         join_all((0..6).map(|_| world.advance(job))).await;
         let settled = world.settle(job).await;
-        assert_eq!((settled.outflow, settled.kept), (Outflow::Settled, vec![LegKind::Excess]));
+        assert_eq!(
+            (settled.deal.outflow, settled.deal.kept),
+            (Outflow::Settled, vec![LegKind::Excess])
+        );
         assert_eq!(world.signed(job).await.len(), signed);
     }
     assert_eq!(world.lamports(&provider).await, had + BASE);
@@ -136,7 +142,7 @@ async fn a_leg_is_signed_or_kept_and_never_both() {
     join_all((0..8).map(|_| world.advance(job))).await;
     world.rpc("localnetReleaseTransaction", json!([escrow])).await;
     let settled = world.settle(job).await;
-    assert_eq!((settled.state, settled.kept), (JobState::Completed, vec![LegKind::Payout]));
+    assert_eq!((settled.state, settled.deal.kept), (JobState::Completed, vec![LegKind::Payout]));
     let debt = world.debt(&poor.wallet()).await.unwrap();
     assert_eq!((debt.total, debt.waiting), (Lamports(100_000), Lamports(100_000)));
     world.balanced().await;
@@ -166,7 +172,7 @@ async fn a_slow_signer_finds_its_place_taken_by_who_kept_the_leg() {
     let (signed, kept) = tokio::join!(signing, keeping);
     assert!(signed.is_ok() && kept.is_ok(), "{signed:?} {kept:?}");
     assert!(world.signed(job).await.is_empty(), "it was kept first");
-    assert_eq!(world.settle(job).await.kept, [LegKind::Payout]);
+    assert_eq!(world.settle(job).await.deal.kept, [LegKind::Payout]);
     assert_eq!(world.debt(&poor.wallet()).await.unwrap().total, Lamports(100_000));
     world.give(&poor.wallet(), OPENS).await;
     world.finalize().await;

@@ -21,10 +21,10 @@ async fn the_provider_is_paid_by_the_client_and_by_nobody_else() {
     let (provider, escrow) = (world.home_party.wallet(), world.signers.escrow.wallet());
     let (had, float) = (world.lamports(&provider).await, world.lamports(&escrow).await);
     let (job, signature) = world.paid(&client, PRICE).await;
-    assert_eq!(world.job(job).await.pay_to, provider);
+    assert_eq!(world.job(job).await.deal.pay_to, provider);
     world.complete(job).await;
     let settled = world.settle(job).await;
-    assert_eq!((settled.state, settled.inflow), (JobState::Completed, Inflow::Final));
+    assert_eq!((settled.state, settled.deal.inflow), (JobState::Completed, Inflow::Final));
     assert!(world.signed(job).await.is_empty(), "nothing is sent");
     assert_eq!(world.lamports(&provider).await, had + PRICE);
     assert_eq!(world.lamports(&escrow).await, float);
@@ -57,7 +57,7 @@ async fn a_job_that_fails_gives_nothing_back() {
     let left = world.lamports(&client.wallet()).await;
     world.fail(job).await;
     let settled = world.settle(job).await;
-    assert_eq!((settled.state, settled.outflow), (JobState::Failed, Outflow::Settled));
+    assert_eq!((settled.state, settled.deal.outflow), (JobState::Failed, Outflow::Settled));
     assert_eq!(settled.due, None);
     assert_eq!(world.lamports(&client.wallet()).await, left);
     world.balanced().await;

@@ -1,7 +1,7 @@
 //! A node whose socket was replaced by a newer one: whatever the older one still says changes nothing.
 
 use framefair_app::delivery::{self, Connection, ProgressRow, Put, Reported, Session};
-use framefair_app::market::JobRow;
+use framefair_app::market::MarketJob;
 use framefair_app::{JobState, Queue, Refusal, Report};
 use framefair_domain::id::JobId;
 use framefair_domain::signing;
@@ -76,7 +76,7 @@ async fn a_report_and_the_replacement_of_its_socket_at_once_end_in_one_of_two_wa
         let (newer, told) =
             tokio::join!(reconnected(&world, i64::from(round)), failed(&world, older, job));
         newest = newer.fence;
-        let JobRow { state, task, .. } = world.job(job).await;
+        let MarketJob { state, task, .. } = world.job(job).await;
         match told {
             // It came before.
             Ok(_) => assert_eq!((state, task.failures), (JobState::Queued, 1)),

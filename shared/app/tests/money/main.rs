@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod anchors;
+mod blames;
 mod cancel;
 mod crashes;
 mod debts;

@@ -2,7 +2,7 @@
 //! for its own reason, moves no job and claims nothing.
 
 use base64::Engine;
-use framefair_app::market::{self, Offer, Quote};
+use framefair_app::market::{self, MarketJob, Offer, Quote};
 use framefair_app::{Call, JobState, Refusal, sweep};
 use framefair_domain::id::JobId;
 use framefair_domain::money::{LAMPORTS_PER_SOL, Lamports};
@@ -21,10 +21,16 @@ const SYSTEM: &str = "11111111111111111111111111111111";
 
 /// What `pay` answers to a fraud, once it is certain that nothing was moved by it.
 pub(crate) async fn refused(world: &World, quote: &Quote, signature: &str) -> Refusal {
-    let before = world.job(quote.job).await;
-    let answer = market::pay(&world.ctx, &mut world.call(), quote.job, signature).await;
+    // That a call waits for a payment moves nothing.
+    let job = async || {
+        let mut job: MarketJob = world.job(quote.job).await;
+        job.deal.waiting = None;
+        job
+    };
+    let before = job().await;
+    let answer = market::pay(&world.ctx, &world.call(), quote.job, signature, None).await;
     let refusal = answer.expect_err("a fraud was accepted");
-    assert_eq!(world.job(quote.job).await, before, "a refused payment moved the job: {refusal}");
+    assert_eq!(job().await, before, "a refused payment moved the job: {refusal}");
     if let Ok(signature) = signature.parse() {
         let claim = world.claim(&signature).await;
         assert!(claim.is_none_or(|claim| claim.job != Some(quote.job)), "{refusal} left a claim");
@@ -304,7 +310,7 @@ async fn a_quote_that_is_over_or_was_never_given_takes_no_payment() {
 
     let nowhere = JobId::new(world.now(), [1; 10]);
     let signature = paid_late.to_string();
-    let answer = market::pay(&world.ctx, &mut world.call(), nowhere, &signature).await;
+    let answer = market::pay(&world.ctx, &world.call(), nowhere, &signature, None).await;
     assert!(matches!(answer, Err(Refusal::NotFound)), "{answer:?}");
 
     let submission = world.submission(&world.signers.escrow.wallet()).await;

@@ -23,7 +23,7 @@ async fn storm(
         let signature = &signatures[n / quotes.len() % signatures.len()];
         let paid = world.pay(quote.job, signature).await?;
         assert_eq!(paid.job.id, quote.job);
-        assert_eq!(paid.job.payment.map(|payment| payment.signature), Some(*signature));
+        assert_eq!(paid.job.deal.payment.map(|payment| payment.signature), Some(*signature));
         Ok(())
     });
     join_all(calls).await

@@ -45,8 +45,8 @@ async fn what_the_chain_does_not_show_is_awaited_and_not_accepted() {
     let foreign = other_cluster.transact(&legs, &[client]).await;
 
     // Past the quote's time one look is all there is, so that nothing held expires meanwhile.
-    let mut call = Call::new(quote.expires.plus_ms(121_000), [0; 32]);
-    let answer = market::pay(&world.ctx, &mut call, quote.job, &held.to_string()).await;
+    let call = Call::new(quote.expires.plus_ms(121_000), [0; 32]);
+    let answer = market::pay(&world.ctx, &call, quote.job, &held.to_string(), None).await;
     assert!(matches!(answer, Err(Refusal::PaymentUnseen)), "{answer:?}");
     let landed = world.rpc("localnetReleaseTransaction", json!([held])).await;
     assert_eq!(landed[0]["landed"], true, "{landed}");
@@ -72,9 +72,9 @@ async fn one_call_at_a_time_waits_for_a_payment_and_the_others_look_once() {
     assert!(answers.iter().all(|it| matches!(it, Err(Refusal::PaymentUnseen))), "{answers:?}");
     assert_eq!(world.chain_seam.count("getTransaction") - asked, 8 + 2);
     // Once it is over, the next may wait.
-    let mut later = Call::new(framefair_app::Call::live().now.plus_ms(10_000), [0; 32]);
+    let later = Call::new(framefair_app::Call::live().now.plus_ms(10_000), [0; 32]);
     let unknown = TxSignature([9; 64]).to_string();
-    let answer = market::pay(&world.ctx, &mut later, quote.job, &unknown).await;
+    let answer = market::pay(&world.ctx, &later, quote.job, &unknown, None).await;
     assert!(matches!(answer, Err(Refusal::PaymentUnseen)), "{answer:?}");
     assert_eq!(world.chain_seam.count("getTransaction") - asked, 8 + 2 + 3);
     scene.still_payable().await;

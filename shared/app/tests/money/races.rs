@@ -1,7 +1,7 @@
 //! Steps of one job that meet: whoever is first wins, and the money has one way to go.
 
 use framefair_app::delivery::{self, Dispatched};
-use framefair_app::market::JobRow;
+use framefair_app::market::MarketJob;
 use framefair_app::provider::{self, Signed, Status};
 use framefair_app::statistics::totals;
 use framefair_app::sweep::{Reach, sweep};
@@ -14,8 +14,8 @@ use futures::future::join_all;
 
 use crate::world::{BASE, PRICE, Party, World};
 
-fn kinds(job: &JobRow) -> Vec<LegKind> {
-    job.plan.as_ref().map_or(Vec::new(), |plan| plan.legs.iter().map(|leg| leg.kind).collect())
+fn kinds(job: &MarketJob) -> Vec<LegKind> {
+    job.deal.plan.as_ref().map_or(Vec::new(), |plan| plan.legs.iter().map(|leg| leg.kind).collect())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -37,7 +37,7 @@ async fn a_payment_and_a_cancellation_at_once_lose_no_lamport() {
             let _ = world.cancel(&client, quote.job).await;
         }
         let job = world.job(quote.job).await;
-        if job.payment.is_some() {
+        if job.deal.payment.is_some() {
             world.settle(quote.job).await;
             assert_eq!(world.lamports(&client.wallet()).await, had + PRICE, "round {round}");
         }
@@ -125,7 +125,7 @@ async fn a_paid_job_that_nobody_can_take_waits_a_day_and_is_then_refunded() {
     world.later(24 * 3_600 + 1).await;
     dispatch().await;
     let failed = world.job(job).await;
-    assert_eq!((failed.state, failed.outflow), (JobState::Failed, Outflow::Owed));
+    assert_eq!((failed.state, failed.deal.outflow), (JobState::Failed, Outflow::Owed));
     world.settle(job).await;
     assert_eq!(world.lamports(&client.wallet()).await, had + PRICE);
     assert_eq!(totals(&world.ctx).await.unwrap().volume, Lamports(0));
@@ -146,7 +146,7 @@ async fn a_payout_goes_to_whoever_rendered_at_the_price_that_was_quoted() {
     delivery::failed(&world.ctx, &world.call(), session, job, 1, false, "it broke").await.unwrap();
     world.later(5).await;
     world.complete(job).await;
-    assert_eq!(world.job(job).await.provider, cheaper);
+    assert_eq!(world.job(job).await.deal.provider, cheaper);
     world.settle(job).await;
     assert_eq!(world.lamports(&other.wallet()).await, 1_000_000 + BASE);
     assert_eq!(world.lamports(&world.home_party.wallet()).await, had);

@@ -98,7 +98,7 @@ async fn a_payout_that_landed_with_an_error_is_signed_anew_and_paid_once() {
     let settled = world.settle(job).await;
     let signed = world.signed(job).await;
     assert_eq!(signed.len(), 2);
-    assert_eq!(settled.out_tx, Some(signed[1].signature));
+    assert_eq!(settled.deal.out_tx, Some(signed[1].signature));
     assert_eq!(world.lamports(&provider).await, had + BASE);
     world.balanced().await;
 }
@@ -119,7 +119,7 @@ async fn a_payout_that_always_fails_is_parked_for_an_operator_and_still_accounte
         world.finalize().await;
     }
     let parked = world.job(job).await;
-    assert_eq!((parked.outflow, world.signed(job).await.len()), (Outflow::Parked, 12));
+    assert_eq!((parked.deal.outflow, world.signed(job).await.len()), (Outflow::Parked, 12));
     world.give(&escrow, holds).await;
     assert_eq!(world.advance(job).await.unwrap(), Advanced::Nothing);
     let audit = world.balanced().await;
@@ -131,7 +131,7 @@ async fn a_payout_that_always_fails_is_parked_for_an_operator_and_still_accounte
     assert!(matches!(again, Err(Refusal::Invalid(_))), "{again:?}");
     let provider = world.home_party.wallet();
     let had = world.lamports(&provider).await;
-    assert_eq!(world.settle(job).await.outflow, Outflow::Settled);
+    assert_eq!(world.settle(job).await.deal.outflow, Outflow::Settled);
     assert_eq!((world.lamports(&provider).await, world.signed(job).await.len()), (had + BASE, 13));
     world.balanced().await;
 }
@@ -199,7 +199,7 @@ async fn a_payout_that_expired_is_signed_anew_and_the_old_one_pays_nothing_later
     world.rpc("localnetReleaseTransaction", json!([escrow])).await;
     let _ = world.ctx.chain.send(&signed[0].bytes).await;
     let settled = world.settle(job).await;
-    assert_eq!(settled.out_tx, Some(signed[1].signature));
+    assert_eq!(settled.deal.out_tx, Some(signed[1].signature));
     assert_eq!(world.lamports(&provider).await, had + BASE);
     world.balanced().await;
 }
@@ -226,7 +226,7 @@ async fn a_node_that_lags_or_has_no_history_makes_nobody_sign_anew() {
         let ctx = world.through(view.clone()).await;
         advance_through(&world, &ctx, job).await;
         assert_eq!(world.signed(job).await.len(), 1, "{view}");
-        assert_eq!(world.job(job).await.outflow, Outflow::Owed, "{view}");
+        assert_eq!(world.job(job).await.deal.outflow, Outflow::Owed, "{view}");
     }
     world.settle(job).await;
     assert_eq!(world.signed(job).await.len(), 1);

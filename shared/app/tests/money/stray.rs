@@ -164,7 +164,7 @@ async fn a_vanished_payment_that_is_back_goes_back() {
     // As if a lying node had hidden it until the job was given up.
     let mut row = world.job(job).await;
     let rev = row.rev;
-    (row.state, row.inflow, row.due) = (JobState::Failed, Inflow::Reverted, None);
+    (row.state, row.deal.inflow, row.due) = (JobState::Failed, Inflow::Reverted, None);
     row.rev += 1;
     world.ctx.store.write(Write::put(&row, When::Rev(rev))).await.unwrap();
     let audit = world.balanced().await;

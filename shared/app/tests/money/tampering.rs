@@ -5,7 +5,7 @@ use framefair_domain::id::JobId;
 use framefair_domain::money::Lamports;
 use framefair_domain::settlement::{Inflow, Outflow};
 use framefair_domain::wallet::TxSignature;
-use framefair_store::rows::{Inbound, InflowRow, JobRow, OutflowRow};
+use framefair_store::rows::{Inbound, InflowRow, OutflowRow};
 use framefair_store::{Entity, When, Write, keys};
 
 use crate::world::{PRICE, World, memo, transfer};
@@ -103,7 +103,7 @@ async fn a_settlement_that_was_altered_is_named() {
     let books = books().await;
     let (job, _) = books.settled;
     let row = books.world.job(job).await;
-    let out = row.out_tx.unwrap();
+    let out = row.deal.out_tx.unwrap();
     let entry: OutflowRow = books.world.ctx.store.get(&keys::outflow(&out)).await.unwrap().unwrap();
 
     books.put(&OutflowRow { lamports: Lamports(1), ..entry.clone() }).await;
@@ -116,10 +116,11 @@ async fn a_settlement_that_was_altered_is_named() {
     books.is_well().await;
 
     let mut greedy = row.clone();
-    greedy.plan.as_mut().unwrap().kept = Lamports(PRICE);
+    greedy.deal.plan.as_mut().unwrap().kept = Lamports(PRICE);
     books.put(&greedy).await;
     books.names("a greater fee", job).await;
-    let forgotten = JobRow { inflow: Inflow::Reverted, ..row.clone() };
+    let mut forgotten = row.clone();
+    forgotten.deal.inflow = Inflow::Reverted;
     books.put(&forgotten).await;
     books.names("a payment called vanished", job).await;
     books.put(&row).await;
@@ -127,7 +128,9 @@ async fn a_settlement_that_was_altered_is_named() {
 
     let (open, _) = books.open;
     let open = books.world.job(open).await;
-    books.put(&JobRow { outflow: Outflow::Settled, ..open.clone() }).await;
+    let mut settled = open.clone();
+    settled.deal.outflow = Outflow::Settled;
+    books.put(&settled).await;
     books.names("an open job called settled", open.id).await;
 }
 

@@ -38,8 +38,8 @@ async fn a_payment_that_vanishes_stops_its_job_and_nobody_is_paid() {
     world.warp(GONE_FOR_GOOD).await;
     world.advance(job).await.unwrap();
     let gone = world.job(job).await;
-    assert_eq!((gone.state, gone.inflow), (JobState::Failed, Inflow::Reverted));
-    assert_eq!((gone.outflow, gone.plan), (Outflow::Nothing, None));
+    assert_eq!((gone.state, gone.deal.inflow), (JobState::Failed, Inflow::Reverted));
+    assert_eq!((gone.deal.outflow, gone.deal.plan), (Outflow::Nothing, None));
     for _ in 0..3 {
         assert_eq!(world.advance(job).await.unwrap(), Advanced::Nothing);
         world.finalize().await;
@@ -80,7 +80,7 @@ async fn a_payment_that_vanishes_after_completion_withholds_the_result_and_the_p
         world.finalize().await;
     }
     let gone = world.job(job).await;
-    assert_eq!((gone.state, gone.inflow), (JobState::Completed, Inflow::Reverted));
+    assert_eq!((gone.state, gone.deal.inflow), (JobState::Completed, Inflow::Reverted));
     let withheld = market::result_url(&world.ctx, job, None).await;
     assert!(matches!(withheld, Err(Refusal::NotReady(_))), "{withheld:?}");
     assert!(world.signed(job).await.is_empty());
@@ -101,7 +101,7 @@ async fn a_vanished_payment_is_not_refunded_either() {
         world.advance(job).await.unwrap();
         world.finalize().await;
     }
-    assert_eq!(world.job(job).await.inflow, Inflow::Reverted);
+    assert_eq!(world.job(job).await.deal.inflow, Inflow::Reverted);
     assert!(world.signed(job).await.is_empty());
     assert_eq!(world.lamports(&client.wallet()).await, had);
     world.balanced().await;
@@ -117,7 +117,7 @@ async fn a_node_without_history_does_not_make_a_payment_vanish() {
         let ctx = world.through(view.clone()).await;
         let _ = advance(&ctx, &world.call(), &world.signers, job).await;
         let job = world.job(job).await;
-        assert_eq!((job.state, job.inflow), (JobState::Queued, Inflow::Confirmed), "{view}");
+        assert_eq!((job.state, job.deal.inflow), (JobState::Queued, Inflow::Confirmed), "{view}");
     }
     world.complete(job).await;
     world.settle(job).await;
@@ -152,7 +152,7 @@ async fn a_payment_that_a_fork_moved_past_its_window_is_still_the_clients_money(
     world.send(&bytes).await;
     world.complete(job).await;
     let settled = world.settle(job).await;
-    assert_eq!(settled.inflow, Inflow::Final);
+    assert_eq!(settled.deal.inflow, Inflow::Final);
     world.balanced().await;
 }
 
@@ -168,6 +168,6 @@ async fn a_payment_that_came_back_as_a_failure_is_gone() {
     world.finalize().await;
     world.advance(job).await.unwrap();
     let gone = world.job(job).await;
-    assert_eq!((gone.state, gone.inflow), (JobState::Failed, Inflow::Reverted));
+    assert_eq!((gone.state, gone.deal.inflow), (JobState::Failed, Inflow::Reverted));
     world.balanced().await;
 }

@@ -52,6 +52,13 @@ impl Objects {
         Ok(request.uri().to_owned())
     }
 
+    /// A URL to write the object, whatever its content: only for places that nothing is served from.
+    pub async fn presign_drop(&self, key: &str, seconds: u64) -> Result<String, Broken> {
+        let put = self.presign.put_object().bucket(&self.bucket).key(key);
+        let request = put.presigned(lasting(seconds)?).await;
+        Ok(request.map_err(|cause| Broken::new("PresignPut", cause))?.uri().to_owned())
+    }
+
     /// A URL to write the object once: of this length, this content, and only while none exists.
     pub async fn presign_put(&self, key: &str, terms: PutTerms<'_>) -> Result<Presigned, Broken> {
         let length = i64::try_from(terms.size).map_err(|cause| Broken::new("PresignPut", cause))?;

@@ -38,11 +38,20 @@ pub struct BatchRow {
     pub anchored: Option<Anchored>,
 }
 
-/// An entry by its account and its place there.
+/// What is in a batch, by its account and its place there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Member {
-    pub user: UserId,
-    pub seq: u64,
+pub enum Member {
+    Entry { user: UserId, seq: u64 },
+    Movement { seq: u64 },
+}
+
+impl Member {
+    pub fn key(self) -> Key {
+        match self {
+            Member::Entry { user, seq } => keys::entry(user, seq),
+            Member::Movement { seq } => keys::movement(seq),
+        }
+    }
 }
 
 /// Final on the chain.

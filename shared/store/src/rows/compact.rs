@@ -80,7 +80,7 @@ macro_rules! compact_id {
     )*};
 }
 
-compact_id!(JobId, ProviderId);
+compact_id!(JobId, ProviderId, UserId);
 
 impl Compact for Hash {
     fn to_bytes(&self) -> Vec<u8> {
@@ -104,12 +104,16 @@ impl Compact for Vec<Hash> {
     }
 }
 
-/// Sixteen bytes of the account and eight of the place each.
+/// Sixteen bytes of the account and eight of the place each. No user has the account of zeros: that one is
+/// escrow's.
 impl Compact for Vec<Member> {
     fn to_bytes(&self) -> Vec<u8> {
         let each = |member: &Member| {
-            let (user, seq) = (member.user.0.as_bytes(), member.seq.to_be_bytes());
-            user.iter().copied().chain(seq).collect::<Vec<u8>>()
+            let (account, seq) = match *member {
+                Member::Entry { user, seq } => (user.0, seq),
+                Member::Movement { seq } => (uuid::Uuid::nil(), seq),
+            };
+            account.as_bytes().iter().copied().chain(seq.to_be_bytes()).collect::<Vec<u8>>()
         };
         self.iter().flat_map(each).collect()
     }
@@ -117,9 +121,13 @@ impl Compact for Vec<Member> {
     fn from_bytes(bytes: &[u8]) -> Option<Vec<Member>> {
         let (members, rest) = bytes.as_chunks::<24>();
         let each = |bytes: &[u8; 24]| {
-            let (user, seq) = bytes.split_at(16);
-            let user = UserId(uuid::Uuid::from_slice(user).ok()?);
-            Some(Member { user, seq: u64::from_be_bytes(seq.try_into().ok()?) })
+            let (account, seq) = bytes.split_at(16);
+            let account = uuid::Uuid::from_slice(account).ok()?;
+            let seq = u64::from_be_bytes(seq.try_into().ok()?);
+            Some(match account.is_nil() {
+                true => Member::Movement { seq },
+                false => Member::Entry { user: UserId(account), seq },
+            })
         };
         members.iter().map(each).collect::<Option<_>>().filter(|_| rest.is_empty())
     }

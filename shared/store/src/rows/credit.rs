@@ -9,10 +9,11 @@ use framefair_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::compact;
-use crate::{Entity, Indexes, Key, keys};
+use crate::{Entity, Indexes, Key, Update, When, keys};
 
-/// `available + held` is what was posted. A hold moves between the two under a condition alone; whatever
-/// posts an entry raises `rev`, because the entry carries the balance after it and its place.
+/// `available + held` is what was posted. A hold moves between the two under a condition alone, so nobody
+/// puts this row as a whole; whatever posts an entry raises `rev`, because the entry carries the balance
+/// after it and its place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BalanceRow {
     pub user: UserId,
@@ -21,10 +22,26 @@ pub struct BalanceRow {
     pub held: Credits,
     /// Entries so far; the next one has this number plus one.
     pub entries: u64,
+    /// Jobs of the creator face so far.
+    pub jobs: u64,
     /// Hash of the leaf of the last one.
     #[serde(with = "compact")]
     pub last_leaf: Hash,
     pub updated: Timestamp,
+}
+
+impl BalanceRow {
+    /// The write of what one more entry changes, where this is the balance with that entry: the two parts
+    /// gain so much each, whatever holds were placed meanwhile.
+    pub fn after_entry(&self, available: i64, held: i64) -> Update {
+        Update::at(self.key(), When::Rev(self.rev - 1))
+            .set("rev", self.rev)
+            .set("entries", self.entries)
+            .set("last_leaf", serde_bytes::Bytes::new(&self.last_leaf))
+            .set("updated", self.updated)
+            .add("available", available)
+            .add("held", held)
+    }
 }
 
 impl Entity for BalanceRow {
@@ -145,6 +162,20 @@ impl Entity for UsageRow {
     fn key(&self) -> Key {
         // Rows of usage are only ever added to, by updates that name their key.
         Key { pk: "USAGE".into(), sk: self.month.clone() }
+    }
+}
+
+/// What jobs of a type cost where an admin has set that.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PricesRow {
+    pub credits: BTreeMap<String, Credits>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed: Option<Timestamp>,
+}
+
+impl Entity for PricesRow {
+    fn key(&self) -> Key {
+        keys::prices()
     }
 }
 

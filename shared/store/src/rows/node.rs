@@ -30,9 +30,34 @@ pub struct NodeRow {
     pub finished: u64,
     #[serde(default)]
     pub completed: u64,
+    /// Failed attempts since the last one that went well, and when the last of them ended.
+    #[serde(default)]
+    pub failures: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<Timestamp>,
     /// What its endpoint last said of itself, where it is dialled. Written when it changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pulse: Option<PulseSeen>,
+}
+
+impl NodeRow {
+    /// Of a node that never connected and holds nothing.
+    pub fn new(id: ProviderId, now: Timestamp) -> NodeRow {
+        NodeRow {
+            id,
+            rev: 0,
+            fence: 0,
+            connection: None,
+            changed: now,
+            slots: 1,
+            leases: BTreeMap::new(),
+            finished: 0,
+            completed: 0,
+            failures: 0,
+            failed: None,
+            pulse: None,
+        }
+    }
 }
 
 /// The pulse of an endpoint, and since when it has been so.
@@ -96,9 +121,19 @@ pub struct RelayRow {
     #[serde(default)]
     pub rev: u64,
     pub boot: String,
+    /// How many sockets stood there when it was renewed.
+    #[serde(default)]
+    pub sockets: u32,
     /// When this process took the slot.
     pub since: Timestamp,
     pub until: Timestamp,
+}
+
+impl RelayRow {
+    /// Whether the process that held this socket is still there.
+    pub fn carries(&self, socket: &Connection, now: Timestamp) -> bool {
+        self.slot == socket.relay && self.boot == socket.boot && self.until > now
+    }
 }
 
 impl Entity for RelayRow {

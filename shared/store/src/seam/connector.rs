@@ -123,6 +123,9 @@ async fn pass(
     let op = Op::of(&request, &body);
     let (_in_flight, label, step) = InFlight::enter(op.service == Service::Table);
     locked(&seam.costs).step(label, step);
+    if op.service == Service::Table && !seam.pause.is_zero() {
+        tokio::time::sleep(seam.pause).await;
+    }
     let fault = seam.plan(&op);
     if fault == Some(Fault::Sleep) {
         seam.sleep().await;

@@ -31,12 +31,16 @@ pub struct Depth {
     pub runs: u64,
     /// Calls that started while no other of their run was under way, over all runs.
     pub sequential: u64,
+    /// The same in the run that had most of them.
+    pub most: u64,
 }
 
 #[derive(Clone, Copy, Default)]
 pub(super) struct Step {
     pub(super) first: bool,
     pub(super) sequential: bool,
+    /// Sequential calls of this run, this one included.
+    pub(super) of_run: usize,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -55,7 +59,7 @@ struct Row {
 #[derive(Default)]
 pub(super) struct Costs {
     rows: BTreeMap<(&'static str, String), Row>,
-    depths: BTreeMap<&'static str, (u64, u64)>,
+    depths: BTreeMap<&'static str, (u64, u64, u64)>,
 }
 
 impl Costs {
@@ -63,7 +67,8 @@ impl Costs {
         if label.is_empty() {
             return;
         }
-        let (runs, sequential) = self.depths.entry(label).or_default();
+        let (runs, sequential, most) = self.depths.entry(label).or_default();
+        *most = (*most).max(step.of_run as u64);
         *runs += u64::from(step.first);
         *sequential += u64::from(step.sequential);
     }
@@ -89,12 +94,14 @@ impl Costs {
     }
 
     pub(super) fn depths(&self) -> Vec<Depth> {
-        let depth = |(label, (runs, sequential)): (&&'static str, &(u64, u64))| Depth {
+        let each = self.depths.iter();
+        each.map(|(label, (runs, sequential, most))| Depth {
             label,
             runs: *runs,
             sequential: *sequential,
-        };
-        self.depths.iter().map(depth).collect()
+            most: *most,
+        })
+        .collect()
     }
 }
 

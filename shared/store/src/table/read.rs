@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures::future::try_join_all;
 
 use super::{Entity, Index, Item, Key, PK, SK, decode, text};
 use crate::write::{Outcome, Patience, outcome};
@@ -129,8 +130,8 @@ impl Store {
         Ok(answer.item)
     }
 
-    /// Strongly consistent, in the order of `keys`, without those that do not exist. One round
-    /// trip for each hundred.
+    /// Strongly consistent, in the order of `keys`, without those that do not exist. A call
+    /// for each hundred, all at once.
     pub async fn get_many<T: Entity>(&self, keys: &[Key]) -> Result<Vec<T>, Broken> {
         let mut places: HashMap<&Key, usize> = HashMap::new();
         let mut distinct: Vec<&Key> = Vec::new();
@@ -141,26 +142,29 @@ impl Store {
             });
         }
         let mut found: Vec<Option<Item>> = vec![None; distinct.len()];
-        for batch in distinct.chunks(BATCH_MAX) {
-            let mut asked: Vec<Item> = batch.iter().map(|key| key.attributes()).collect();
-            let mut patience = Patience::new();
-            loop {
-                let (items, left) = self.get_batch(asked).await?;
-                for item in items {
-                    if let Some(place) = Key::of(&item).and_then(|key| places.get(&key)) {
-                        found[*place] = Some(item);
-                    }
-                }
-                if left.is_empty() {
-                    break;
-                }
-                asked = left;
-                if !patience.pause().await {
-                    return Err(Broken::busy("BatchGetItem", "keys stayed unprocessed"));
-                }
+        let batches = distinct.chunks(BATCH_MAX).map(|batch| self.get_whole_batch(batch));
+        for item in try_join_all(batches).await?.into_iter().flatten() {
+            if let Some(place) = Key::of(&item).and_then(|key| places.get(&key)) {
+                found[*place] = Some(item);
             }
         }
         found.into_iter().flatten().map(decode).collect()
+    }
+
+    async fn get_whole_batch(&self, keys: &[&Key]) -> Result<Vec<Item>, Broken> {
+        let mut asked: Vec<Item> = keys.iter().map(|key| key.attributes()).collect();
+        let (mut found, mut patience) = (Vec::new(), Patience::new());
+        loop {
+            let (items, left) = self.get_batch(asked).await?;
+            found.extend(items);
+            if left.is_empty() {
+                return Ok(found);
+            }
+            asked = left;
+            if !patience.pause().await {
+                return Err(Broken::busy("BatchGetItem", "keys stayed unprocessed"));
+            }
+        }
     }
 
     async fn get_batch(&self, keys: Vec<Item>) -> Result<(Vec<Item>, Vec<Item>), Broken> {

@@ -1,6 +1,7 @@
 //! Sending writes so that each happens once or the caller knows it did not. Knows which errors
 //! leave the outcome open; knows nothing of what is written.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::config::http::HttpResponse;
@@ -8,13 +9,14 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, ConditionCheck, Delete, Put, ReturnValue, ReturnValuesOnConditionCheckFailure,
-    TransactWriteItem, Update as UpdateLeg,
+    AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
 use rand::Rng;
 use tokio::time::Instant;
 
+use super::leg::leg;
 use super::{Action, Update, Write};
+use crate::seam::over_again;
 use crate::table::{Entity, Item, MARK, decode};
 use crate::{Broken, Store};
 
@@ -57,6 +59,11 @@ pub(crate) struct Patience {
 impl Patience {
     pub(crate) fn new() -> Self {
         Self { since: Instant::now(), tries: 1 }
+    }
+
+    /// The first try counts for whoever asked. Boxed: a request is large for a stack.
+    async fn count<F: Future>(&self, sending: Pin<Box<F>>) -> F::Output {
+        if self.tries > 1 { over_again(sending).await } else { sending.await }
     }
 
     /// Waits before the next try; false when there shall be none.
@@ -111,6 +118,15 @@ fn token() -> String {
     format!("{:032x}", rand::rng().random::<u128>())
 }
 
+/// What a single write shall answer.
+#[derive(Clone, Default)]
+struct Showing {
+    /// The item as it is afterwards.
+    after: Option<ReturnValue>,
+    /// The item on which the condition did not hold.
+    found: bool,
+}
+
 /// What a single write answered.
 enum Sent {
     Done(Option<Item>),
@@ -121,16 +137,41 @@ enum Sent {
 
 impl Store {
     pub async fn write(&self, write: impl Into<Write>) -> Result<(), WriteFailed> {
-        self.write_once(write.into(), None).await.map(|_| ())
+        let written = self.write_once(write.into(), Showing::default()).await?;
+        written.map(drop).map_err(|_| WriteFailed::Condition)
+    }
+
+    /// The item that kept the write from happening, if one did. For puts and updates.
+    pub async fn write_or_found<T: Entity>(
+        &self,
+        write: impl Into<Write>,
+    ) -> Result<Result<(), Option<T>>, Broken> {
+        let showing = Showing { after: None, found: true };
+        match self.write_once(write.into(), showing).await {
+            Ok(Ok(_)) => Ok(Ok(())),
+            Ok(Err(found)) => Ok(Err(found.map(decode).transpose()?)),
+            Err(broken) => Err(broken),
+        }
+    }
+
+    /// The item as it is after the update, or as it is without, if it does not fulfil its condition.
+    pub async fn update_or_found<T: Entity>(
+        &self,
+        update: Update,
+    ) -> Result<Result<T, Option<T>>, Broken> {
+        let showing = Showing { after: Some(ReturnValue::AllNew), found: true };
+        match self.write_once(update.into(), showing).await? {
+            Ok(item) => {
+                let item = item.ok_or_else(|| Broken::new("UpdateItem", "no item came back"))?;
+                Ok(Ok(decode(item)?))
+            }
+            Err(found) => Ok(Err(found.map(decode).transpose()?)),
+        }
     }
 
     /// The item as it is after the update.
     pub async fn update_returning<T: Entity>(&self, update: Update) -> Result<T, WriteFailed> {
-        let item = self
-            .write_once(update.into(), Some(ReturnValue::AllNew))
-            .await?
-            .ok_or_else(|| Broken::new("UpdateItem", "no item came back"))?;
-        Ok(decode(item)?)
+        self.update_or_found(update).await?.map_err(|_| WriteFailed::Condition)
     }
 
     /// Throttles and conflicts are retried. After an unknown outcome a write is repeated only
@@ -139,8 +180,8 @@ impl Store {
     async fn write_once(
         &self,
         write: Write,
-        returning: Option<ReturnValue>,
-    ) -> Result<Option<Item>, WriteFailed> {
+        showing: Showing,
+    ) -> Result<Result<Option<Item>, Option<Item>>, Broken> {
         write.sound()?;
         let mark = AttributeValue::B(Blob::new(rand::rng().random::<[u8; 8]>().to_vec()));
         let needs_mark = !write.expression.conditions.is_empty() || !write.exact;
@@ -148,19 +189,21 @@ impl Store {
         let mut patience = Patience::new();
         let mut unknown = false;
         loop {
-            let broken = match self.send(&write, returning.clone(), unknown).await {
-                Sent::Done(item) => return Ok(item),
+            let is_ours = |item: &Item| item.get(MARK) == Some(&mark);
+            let shown = Showing { found: showing.found || unknown, ..showing.clone() };
+            let broken = match patience.count(Box::pin(self.send(&write, shown))).await {
+                Sent::Done(item) => return Ok(Ok(item)),
                 Sent::Condition(item) => {
-                    let ours = item.filter(|item| unknown && item.get(MARK) == Some(&mark));
-                    return ours.map(Some).ok_or(WriteFailed::Condition);
+                    let ours = unknown && item.as_ref().is_some_and(is_ours);
+                    return Ok(if ours { Ok(item) } else { Err(item) });
                 }
                 Sent::Failed(Outcome::Unknown, broken) if !write.exact => {
                     let stored = self.get_item(&write.key, true).await?;
-                    let ours = stored.filter(|item| item.get(MARK) == Some(&mark));
-                    return ours.map(Some).ok_or(WriteFailed::Broken(broken));
+                    let ours = stored.filter(is_ours);
+                    return ours.map(|item| Ok(Some(item))).ok_or(broken);
                 }
                 Sent::Failed(Outcome::Refused | Outcome::Condition, broken) => {
-                    return Err(broken.into());
+                    return Err(broken);
                 }
                 Sent::Failed(kind, broken) => {
                     unknown |= kind == Outcome::Unknown;
@@ -168,14 +211,14 @@ impl Store {
                 }
             };
             if !patience.pause().await {
-                return Err(broken.into());
+                return Err(broken);
             }
         }
     }
 
-    async fn send(&self, write: &Write, returning: Option<ReturnValue>, show_old: bool) -> Sent {
+    async fn send(&self, write: &Write, showing: Showing) -> Sent {
         let expression = &write.expression;
-        let on_failure = show_old.then_some(ReturnValuesOnConditionCheckFailure::AllOld);
+        let on_failure = showing.found.then_some(ReturnValuesOnConditionCheckFailure::AllOld);
         let client = self.dynamodb_once();
         let capacity = self.seam().capacity();
         match &write.action {
@@ -220,7 +263,7 @@ impl Store {
                     .set_condition_expression(expression.condition())
                     .set_expression_attribute_names(expression.names())
                     .set_expression_attribute_values(expression.values())
-                    .set_return_values(returning)
+                    .set_return_values(showing.after)
                     .set_return_values_on_condition_check_failure(on_failure)
                     .set_return_consumed_capacity(capacity)
                     .send()
@@ -259,15 +302,14 @@ impl Store {
         let token = token();
         let mut patience = Patience::new();
         loop {
-            let answer = self
+            let sending = self
                 .dynamodb_once()
                 .transact_write_items()
                 .set_transact_items(Some(legs.clone()))
                 .client_request_token(&token)
                 .set_return_consumed_capacity(self.seam().capacity())
-                .send()
-                .await;
-            let Err(error) = answer else {
+                .send();
+            let Err(error) = patience.count(Box::pin(sending)).await else {
                 return Ok(());
             };
             let (kind, failed) = cancelled(&error);
@@ -332,54 +374,4 @@ fn cancelled(error: &SdkError<TransactWriteItemsError, HttpResponse>) -> (Outcom
         Outcome::Refused
     };
     (kind, failed)
-}
-
-fn leg(write: Write, table: &str) -> Result<TransactWriteItem, Broken> {
-    write.sound()?;
-    let expression = &write.expression;
-    let (condition, names, values) =
-        (expression.condition(), expression.names(), expression.values());
-    let key = write.key.attributes();
-    let empty = TransactWriteItem::builder();
-    let bad = |cause| Broken::new("TransactWriteItems", cause);
-    Ok(match write.action {
-        Action::Put(item) => {
-            let put = Put::builder()
-                .table_name(table)
-                .set_item(Some(item))
-                .set_condition_expression(condition)
-                .set_expression_attribute_names(names)
-                .set_expression_attribute_values(values);
-            empty.put(put.build().map_err(bad)?)
-        }
-        Action::Delete => {
-            let delete = Delete::builder()
-                .table_name(table)
-                .set_key(Some(key))
-                .set_condition_expression(condition)
-                .set_expression_attribute_names(names)
-                .set_expression_attribute_values(values);
-            empty.delete(delete.build().map_err(bad)?)
-        }
-        Action::Check => {
-            let check = ConditionCheck::builder()
-                .table_name(table)
-                .set_key(Some(key))
-                .set_condition_expression(condition)
-                .set_expression_attribute_names(names)
-                .set_expression_attribute_values(values);
-            empty.condition_check(check.build().map_err(bad)?)
-        }
-        Action::Update(clauses) => {
-            let update = UpdateLeg::builder()
-                .table_name(table)
-                .set_key(Some(key))
-                .update_expression(clauses.text())
-                .set_condition_expression(condition)
-                .set_expression_attribute_names(names)
-                .set_expression_attribute_values(values);
-            empty.update(update.build().map_err(bad)?)
-        }
-    }
-    .build())
 }

@@ -10,7 +10,7 @@ use framefair_app::market::{self, Offer, Quote};
 use framefair_domain::signing::Once;
 use framefair_domain::wallet::TxSignature;
 use framefair_store::keys;
-use framefair_store::rows::JobRow;
+use framefair_store::rows::MarketJob;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -193,7 +193,7 @@ async fn cancel(sim: &Sim, party: &Party, quote: &Quote) {
         let nonce = format!("nonce-{:08}-{:08}", sim.below(u32::MAX), sim.below(u32::MAX));
         let once = Once { timestamp: sim.world.now(), nonce };
         let cancel = cancel_of(party, quote.job, once);
-        async { market::cancel(&sim.world.ctx, &mut sim.world.call(), cancel).await }
+        async { market::cancel(&sim.world.ctx, &sim.world.call(), cancel).await }
     };
     match sim.insist(TRIES, ask).await {
         None | Some(Ok(_) | Err(Refusal::NotReady(_))) => {}
@@ -205,8 +205,8 @@ async fn cancel(sim: &Sim, party: &Party, quote: &Quote) {
 async fn watch(sim: &Sim, quote: &Quote) {
     for _ in 0..10 {
         sim.nap(1_500, 2_500).await;
-        let job = sim.world.ctx.store.get::<JobRow>(&keys::job(quote.job)).await;
-        let at_rest = |job: &JobRow| job.state.is_final() && job.due.is_none();
+        let job = sim.world.ctx.store.get::<MarketJob>(&keys::job(quote.job)).await;
+        let at_rest = |job: &MarketJob| job.state.is_final() && job.due.is_none();
         if job.is_ok_and(|job| job.is_some_and(|job| at_rest(&job))) {
             return;
         }

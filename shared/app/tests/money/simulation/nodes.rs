@@ -112,7 +112,7 @@ async fn relay(sim: Arc<Sim>) {
 async fn visit(sim: &Sim, job: JobId) {
     let ask = || delivery::assignment(&sim.world.ctx, job);
     let Some(Ok(Some(order))) = sim.insist(TRIES, ask).await else { return };
-    let epoch = order.job.task.epoch;
+    let epoch = order.epoch;
     let node = sim.nodes.iter().find(|node| node.id == order.lease.node).unwrap();
     if !node.at.lock().unwrap().insert((job, epoch)) {
         return;

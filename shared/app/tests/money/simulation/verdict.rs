@@ -8,7 +8,7 @@ use framefair_app::{JobState, audit};
 use framefair_domain::id::JobId;
 use framefair_domain::settlement::{Inflow, Outflow, REFUND_MIN};
 use framefair_store::keys;
-use framefair_store::rows::{DebtRow, JobRow};
+use framefair_store::rows::{DebtRow, MarketJob};
 
 use super::clients::{FEE, GIVEN, Plan, Story};
 use super::{Ends, Sim};
@@ -16,10 +16,10 @@ use super::{Ends, Sim};
 /// What an empty wallet must get at once.
 const OPENS: u64 = 890_880;
 
-async fn jobs(sim: &Sim, stories: &[Story]) -> HashMap<JobId, JobRow> {
+async fn jobs(sim: &Sim, stories: &[Story]) -> HashMap<JobId, MarketJob> {
     let ids = stories.iter().filter_map(|story| story.quote.as_ref());
     let keys: Vec<_> = ids.map(|quote| keys::job(quote.job)).collect();
-    let rows = sim.world.ctx.store.get_many::<JobRow>(&keys).await.unwrap();
+    let rows = sim.world.ctx.store.get_many::<MarketJob>(&keys).await.unwrap();
     rows.into_iter().map(|row| (row.id, row)).collect()
 }
 
@@ -31,7 +31,10 @@ pub(super) async fn open(sim: &Sim, stories: &[Story]) -> Vec<String> {
         .filter(|job| !job.state.is_final() || job.due.is_some())
         .map(|job| {
             let task = &job.task;
-            format!("{} {:?} {:?} {:?} {task:?}", job.id, job.state, job.inflow, job.outflow)
+            format!(
+                "{} {:?} {:?} {:?} {task:?}",
+                job.id, job.state, job.deal.inflow, job.deal.outflow
+            )
         })
         .collect();
     let astray = |story: &&Story| matches!(story.plan, Plan::PayTooLittle | Plan::PayTwice);
@@ -76,11 +79,11 @@ pub(super) async fn judge(sim: &Sim, stories: &[Story]) -> Ends {
         let has = sim.world.lamports(&wallet).await;
         assert_eq!(has, must, "{wallet}, {:?}: {job:#?}", story.plan);
         if spent > 0 {
-            let base = job.price.base_price.0;
-            *earned.entry(job.provider).or_default() += base;
+            let base = job.deal.price.base_price.0;
+            *earned.entry(job.deal.provider).or_default() += base;
             fees += spent - base;
         }
-        let end = match job.inflow {
+        let end = match job.deal.inflow {
             Inflow::Reverted => "Reverted".to_owned(),
             Inflow::None => format!("{:?} unpaid", job.state),
             _ => format!("{:?}", job.state),
@@ -102,8 +105,8 @@ pub(super) async fn judge(sim: &Sim, stories: &[Story]) -> Ends {
 }
 
 /// The job is at an end that its client's plan can have; says what it cost the client.
-async fn judge_one(sim: &Sim, story: &Story, job: &JobRow) -> u64 {
-    let paid = job.payment.as_ref();
+async fn judge_one(sim: &Sim, story: &Story, job: &MarketJob) -> u64 {
+    let paid = job.deal.payment.as_ref();
     let what = || format!("{:?}: {job:#?}", story.plan);
     let Some(paid) = paid else {
         assert_eq!(job.state, JobState::Cancelled, "{}", what());
@@ -114,19 +117,24 @@ async fn judge_one(sim: &Sim, story: &Story, job: &JobRow) -> u64 {
         assert!(may, "{}", what());
         return 0;
     };
-    if job.inflow == Inflow::Reverted {
+    if job.deal.inflow == Inflow::Reverted {
         assert_eq!(story.vanished, Some(paid.signature), "{}", what());
         return 0;
     }
     let sent = story.landed.iter().find(|(signature, _)| *signature == paid.signature);
     assert_eq!(sent.map(|sent| sent.1), Some(paid.lamports.0), "{}", what());
-    assert_eq!((job.inflow, job.outflow), (Inflow::Final, Outflow::Settled), "{}", what());
+    assert_eq!(
+        (job.deal.inflow, job.deal.outflow),
+        (Inflow::Final, Outflow::Settled),
+        "{}",
+        what()
+    );
     if job.state != JobState::Completed {
         assert!(job.state == JobState::Failed || story.plan == Plan::PayAndCancel, "{}", what());
         return 0;
     }
     assert!(market::result_url(&sim.world.ctx, job.id, None).await.is_ok(), "{}", what());
-    let excess = paid.lamports.0 - job.price.total.0;
+    let excess = paid.lamports.0 - job.deal.price.total.0;
     let kept = if excess < REFUND_MIN.0 { excess } else { 0 };
-    job.price.total.0 + kept
+    job.deal.price.total.0 + kept
 }

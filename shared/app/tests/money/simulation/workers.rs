@@ -7,7 +7,7 @@ use std::sync::Arc;
 use framefair_app::delivery::{self, Dispatched};
 use framefair_app::settlement::{Advanced, advance};
 use framefair_app::sweep::{self, Reach, sweep};
-use framefair_app::verification::{self, FrameHash, Passed, PassedFile};
+use framefair_app::verification::{self, FrameHash, HandedIn, Passed, PassedFile};
 use framefair_app::{Hint, Refusal, Settle, watch};
 use framefair_store::{Message, Queue};
 use futures::future::join_all;
@@ -82,7 +82,7 @@ async fn dispatch(sim: Arc<Sim>, hint: Hint) -> Result<Outcome, Refusal> {
 async fn verify(sim: Arc<Sim>, hint: Hint) -> Result<Outcome, Refusal> {
     let (ctx, call) = (&sim.world.ctx, sim.world.call());
     let Some(report) = hint.report else { return Ok(Outcome::Done) };
-    let Some(seen) = verification::inspection(ctx, hint.job, report).await? else {
+    let Some(HandedIn::Frames(seen)) = verification::handed_in(ctx, hint.job, report).await? else {
         return Ok(Outcome::Done);
     };
     if sim.fate(hint.job, report.epoch, 2) < BAD_PICTURES {

@@ -11,11 +11,11 @@ use ed25519_dalek::{Signer as _, SigningKey};
 use framefair_app::audit::{Audit, audit};
 use framefair_app::delivery::{self, Connection, Dispatched, Session};
 use framefair_app::market::{
-    self, Cancel, JobRow, Offer, Paid, Quote, Scene, Submission, WantedSettings,
+    self, Cancel, MarketJob, Offer, Paid, Quote, Scene, Submission, WantedSettings,
 };
 use framefair_app::provider::{self, Registration, Signed, Status};
 use framefair_app::settlement::{Advanced, Signer, Signers, advance};
-use framefair_app::verification::{self, FrameHash, Passed, PassedFile};
+use framefair_app::verification::{self, FrameHash, HandedIn, Passed, PassedFile};
 use framefair_app::{Call, Ctx, Hint, Platform, Refusal, Report, SettlementId, watch};
 use framefair_devcloud::DevCloud;
 use framefair_domain::id::{JobId, ProviderId};
@@ -199,7 +199,7 @@ impl World {
             signed: signed(signing::register(&party.wallet(), &name)),
             name,
         };
-        let id = provider::register(&self.ctx, &mut self.call(), registration).await.unwrap();
+        let id = provider::register(&self.ctx, &self.call(), registration).await.unwrap();
         let status = signed(signing::status(id, "online"));
         let online = Status::Online;
         provider::set_status(&self.ctx, &self.call(), id, online, &status).await.unwrap();
@@ -250,7 +250,7 @@ impl World {
         job: JobId,
         signature: &TxSignature,
     ) -> Result<Paid, Refusal> {
-        market::pay(ctx, &mut self.call(), job, &signature.to_string()).await
+        market::pay(ctx, &self.call(), job, &signature.to_string(), None).await
     }
 
     /// A job that was quoted, paid with `lamports`, and is queued.
@@ -283,7 +283,8 @@ impl World {
     /// The delivery under the current lease, if there is one, passes.
     pub(crate) async fn deliver(&self, job: JobId) {
         let report = Report { epoch: self.job(job).await.task.epoch, render_ms: 1_000 };
-        let Some(seen) = verification::inspection(&self.ctx, job, report).await.unwrap() else {
+        let handed_in = verification::handed_in(&self.ctx, job, report).await.unwrap();
+        let Some(HandedIn::Frames(seen)) = handed_in else {
             return;
         };
         let passed = Passed {
@@ -302,18 +303,18 @@ impl World {
             .unwrap();
     }
 
-    pub(crate) async fn job(&self, job: JobId) -> JobRow {
-        self.ctx.store.get::<JobRow>(&keys::job(job)).await.unwrap().unwrap()
+    pub(crate) async fn job(&self, job: JobId) -> MarketJob {
+        self.ctx.store.get::<MarketJob>(&keys::job(job)).await.unwrap().unwrap()
     }
 
     pub(crate) async fn claim(&self, signature: &TxSignature) -> Option<InflowRow> {
         self.ctx.store.get(&keys::inflow(signature)).await.unwrap()
     }
 
-    pub(crate) async fn cancel(&self, by: &Party, job: JobId) -> Result<JobRow, Refusal> {
+    pub(crate) async fn cancel(&self, by: &Party, job: JobId) -> Result<MarketJob, Refusal> {
         let nonce = format!("nonce-{:016}", self.calls.fetch_add(1, Relaxed));
         let cancel = cancel_of(by, job, Once { timestamp: self.now(), nonce });
-        market::cancel(&self.ctx, &mut self.call(), cancel).await
+        market::cancel(&self.ctx, &self.call(), cancel).await
     }
 
     /// The transactions that were ever stored for a settlement.
@@ -350,11 +351,11 @@ impl World {
     }
 
     /// Advances until the job needs no more, letting blocks become final in between.
-    pub(crate) async fn settle(&self, job: JobId) -> JobRow {
+    pub(crate) async fn settle(&self, job: JobId) -> MarketJob {
         for _ in 0..40 {
             let _ = self.advance(job).await;
             let row = self.job(job).await;
-            if matches!(row.outflow, Outflow::Settled | Outflow::Parked) {
+            if matches!(row.deal.outflow, Outflow::Settled | Outflow::Parked) {
                 return row;
             }
             self.finalize().await;
@@ -382,5 +383,5 @@ fn open(cloud: &DevCloud) -> Store {
 
 pub(crate) fn cancel_of(by: &Party, job: JobId, once: Once) -> Cancel {
     let signature = by.says(&signing::text(signing::cancel(job), Some(&once)));
-    Cancel { job, signature, once }
+    Cancel { job, signature, once, key: None }
 }

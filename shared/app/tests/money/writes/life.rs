@@ -7,7 +7,7 @@ use std::time::Duration;
 use framefair_app::delivery::{self, Session};
 use framefair_app::market::{self, Offer, Quote};
 use framefair_app::settlement::advance;
-use framefair_app::verification::{self, FrameHash, Passed, PassedFile};
+use framefair_app::verification::{self, FrameHash, HandedIn, Passed, PassedFile};
 use framefair_app::{Ctx, Hint, JobState, Refusal, Report, SettlementId, watch};
 use framefair_domain::id::{JobId, ProviderId};
 use framefair_domain::settlement::Outflow;
@@ -178,7 +178,7 @@ impl<'a> Life<'a> {
             let (world, ctx) = self.at();
             let once = Once { timestamp: world.now(), nonce: format!("{job}-{tries}") };
             let cancel = cancel_of(self.client, job, once);
-            async move { market::cancel(&ctx, &mut world.call(), cancel).await }
+            async move { market::cancel(&ctx, &world.call(), cancel).await }
         })
         .await;
         self.settle(job).await;
@@ -232,7 +232,7 @@ impl<'a> Life<'a> {
     async fn settle(&self, job: JobId) {
         for _ in 0..TRIES {
             self.is_kept(job).await;
-            if self.world.job(job).await.outflow == Outflow::Settled {
+            if self.world.job(job).await.deal.outflow == Outflow::Settled {
                 return;
             }
             self.advance(job).await;
@@ -251,13 +251,14 @@ impl<'a> Life<'a> {
     /// A job that is not at its end is due, so that the sweeper finds it whoever dies.
     async fn is_kept(&self, job: JobId) {
         let job = self.world.job(job).await;
-        let at_rest = job.state.is_final() && job.outflow == Outflow::Settled;
+        let at_rest = job.state.is_final() && job.deal.outflow == Outflow::Settled;
         assert_eq!(job.due.is_none(), at_rest, "{job:#?}");
     }
 }
 
 async fn verify(world: &World, ctx: Ctx, job: JobId, report: Report) -> Result<(), Refusal> {
-    let seen = verification::inspection(&ctx, job, report).await?.unwrap();
+    let handed_in = verification::handed_in(&ctx, job, report).await?;
+    let Some(HandedIn::Frames(seen)) = handed_in else { panic!("{handed_in:?}") };
     let passed = Passed {
         frames: vec![FrameHash { frame: 1, pixels: "ab".repeat(32), bytes: 3 }],
         file: PassedFile::Picture(b"png".to_vec()),

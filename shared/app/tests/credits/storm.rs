@@ -2,24 +2,18 @@
 //! afterwards every entry is accounted for. `FRAMEFAIR_OPERATIONS` says how many there are,
 //! `FRAMEFAIR_SEED` repeats a run.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
-use framefair_app::account::{Registration, TokenKeys, register};
 use framefair_app::credits::{self, Deduction, Direction, EntryRow};
-use framefair_app::{Call, Ctx, Platform, Refusal};
-use framefair_chain::{Chain, Config as ChainConfig, Seam as ChainSeam, Signer};
-use framefair_devcloud::DevCloud;
+use framefair_app::{Call, Ctx, Refusal, ledger};
 use framefair_domain::credits::Credits;
 use framefair_domain::id::UserId;
 use framefair_domain::ledger::NOTHING_BEFORE;
-use framefair_domain::wallet::Wallet;
 use framefair_store::seam::{ANY, Fault, Faults};
-use framefair_store::{Config, Order, Range, Seam, Store, keys, setup};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+
+use crate::ground::{Ground, entries};
 
 const OPERATIONS: usize = 1_000;
 /// An account for so many operations, and four more at work at once in each process for so many.
@@ -29,7 +23,6 @@ const OPERATIONS_PER_TASKS: usize = 8_000;
 const PROCESSES: usize = 3;
 /// References are drawn from so many for each hundred operations, so that many come again.
 const REFERENCES_PER_HUNDRED: usize = 60;
-const ENTRIES_MAX: usize = 1_000_000;
 
 /// What somebody asked for, and what they were told.
 #[derive(Clone, Debug)]
@@ -41,55 +34,11 @@ struct Told {
     answer: Result<EntryRow, String>,
 }
 
-struct Ground {
-    cloud: DevCloud,
-    keys: TokenKeys,
-    _folder: tempfile::TempDir,
-}
-
-impl Ground {
-    async fn open() -> Ground {
-        let folder = tempfile::tempdir().unwrap();
-        let cloud = DevCloud::start(framefair_devcloud::Config {
-            data_dir: folder.path().join("cloud"),
-            addr: "127.0.0.1:0".parse().unwrap(),
-            access_key: "test".into(),
-            secret_key: "test-secret".into(),
-            object_size_max: 1 << 20,
-        })
-        .await
-        .unwrap();
-        let file = folder.path().join("tokens.json");
-        Signer::create(&file).unwrap();
-        let keys = TokenKeys::parse(&std::fs::read_to_string(file).unwrap()).unwrap();
-        let ground = Ground { cloud, keys, _folder: folder };
-        setup::ensure(&ground.process().store, 1).await.unwrap();
-        ground
-    }
-
-    /// A process of its own. Nothing here asks the chain anything.
-    fn process(&self) -> Ctx {
-        let config = Config::local(&self.cloud.endpoint_url(), "test", "test-secret");
-        let store = Store::open(config, Seam::on()).unwrap();
-        let rpc = ChainConfig {
-            rpc_url: "http://127.0.0.1:9".into(),
-            second_rpc_url: None,
-            genesis_hash: None,
-            timeout_ms: 1_000,
-        };
-        let chain = Chain::of_cluster("none".into(), &rpc, ChainSeam::default()).unwrap();
-        let escrow: Wallet = Signer::from_secret([1; 32]).unwrap().wallet();
-        let mut platform = Platform::new(escrow);
-        platform.tokens = Some(self.keys.clone());
-        Ctx::new(store, chain, platform)
-    }
-}
-
-fn number(name: &str, otherwise: impl FnOnce() -> u64) -> u64 {
+pub(crate) fn number(name: &str, otherwise: impl FnOnce() -> u64) -> u64 {
     std::env::var(name).map_or_else(|_| otherwise(), |text| text.parse().unwrap())
 }
 
-fn storm(seed: u64) -> Faults {
+pub(crate) fn storm(seed: u64) -> Faults {
     [
         (Fault::Throttle, 50),
         (Fault::Conflict, 50),
@@ -139,9 +88,7 @@ async fn no_credit_is_lost_or_made_whatever_fails() {
     let mut users = Vec::new();
     let accounts = operations / OPERATIONS_PER_ACCOUNT + 1;
     for n in 0..accounts {
-        let (email, password) = (format!("user-{n}@example.com"), "correct horse".to_owned());
-        let wish = Registration { email, name: None, password };
-        users.push(register(&calm, &mut Call::live(), wish).await.unwrap().user.id);
+        users.push(ground.user(&format!("user-{n}@example.com")).await);
     }
     let references = (operations * REFERENCES_PER_HUNDRED / 100 / accounts + 1) as u64;
     let at_once = 4 * (operations / OPERATIONS_PER_TASKS + 1);
@@ -168,8 +115,6 @@ async fn no_credit_is_lost_or_made_whatever_fails() {
     for task in running {
         told.extend(task.await.unwrap());
     }
-    // What was sent twice, or after somebody gave up on it, may still be on its way.
-    tokio::time::sleep(Duration::from_secs(1)).await;
     let mut ends: BTreeMap<&str, usize> = BTreeMap::new();
     for one in &told {
         *ends.entry(one.answer.as_ref().err().map_or("moved", String::as_str)).or_default() += 1;
@@ -183,12 +128,6 @@ async fn no_credit_is_lost_or_made_whatever_fails() {
     println!(
         "bench: {operations} operations on credits in a storm, FRAMEFAIR_SEED={seed}: {ends:?}"
     );
-}
-
-async fn entries(ctx: &Ctx, user: UserId) -> Vec<EntryRow> {
-    let (from, to) = (keys::entry(user, 0), keys::entry(user, 999_999_999_999));
-    let range = Range::Between(from.sk, to.sk);
-    ctx.store.query_range(&from.pk, range, Order::Ascending, ENTRIES_MAX).await.unwrap()
 }
 
 /// The entries are without gaps, each follows from the one before, and the balance from the last.
@@ -209,7 +148,7 @@ async fn holds(ctx: &Ctx, user: UserId, entries: &[EntryRow]) {
         assert!(balance >= Credits::ZERO, "overspent at {seq}");
         assert_eq!(entry.balance_after, balance, "at {seq}");
         assert_eq!(entry.prev_leaf, before, "at {seq}");
-        before = credits::leaf_hash(entry);
+        before = ledger::leaf(entry).1;
         let name = (entry.direction.word(), entry.reference.clone());
         assert!(references.insert(name), "{} moved twice", entry.reference);
     }

@@ -1,8 +1,7 @@
-//! A market job with its quote, its one task and its settlement, in one item under 1 KB.
+//! A job of the market: its quote, its scene, and its settlement in lamports.
 
 use framefair_domain::frames::FrameRange;
-use framefair_domain::id::{JobId, ProviderId};
-use framefair_domain::job::State;
+use framefair_domain::id::ProviderId;
 use framefair_domain::money::Lamports;
 use framefair_domain::payment::Terms;
 use framefair_domain::quote::Breakdown;
@@ -11,16 +10,14 @@ use framefair_domain::time::Timestamp;
 use framefair_domain::wallet::{TxSignature, Wallet};
 use serde::{Deserialize, Serialize};
 
-use super::compact;
-use crate::{Entity, Indexes, Key, keys};
+use super::{Dealt, JobRow, is_zero};
+use crate::keys;
+use crate::rows::compact;
+
+pub type MarketJob = JobRow<MarketDeal>;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct JobRow {
-    #[serde(with = "compact")]
-    pub id: JobId,
-    /// Rises with every write; a write is conditional on the one that was read.
-    pub rev: u64,
-    pub state: State,
+pub struct MarketDeal {
     #[serde(with = "compact")]
     pub client: Wallet,
     /// Who renders it: the quote's provider until escrow moves the job.
@@ -31,22 +28,15 @@ pub struct JobRow {
     /// The client pays its provider, not escrow: nothing of that money is ever here.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub direct: bool,
-    pub created: Timestamp,
     pub expires: Timestamp,
     pub scene: SceneRow,
     pub settings: Settings,
     pub price: Breakdown,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment: Option<Payment>,
-    pub task: Task,
+    /// Until then a call waits for its payment to be seen; gone with the next write of the row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub started: Option<Timestamp>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ended: Option<Timestamp>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub result: Option<Delivered>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
+    pub waiting: Option<Timestamp>,
     pub inflow: Inflow,
     pub outflow: Outflow,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -63,9 +53,6 @@ pub struct JobRow {
     /// Places of the way out that were used up before an operator put the payout back.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub out_used: u32,
-    /// When the sweeper looks at it next; none once nothing is left to do.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub due: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,43 +105,6 @@ pub struct Payment {
     pub accepted: Timestamp,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Task {
-    /// Rises with every lease, for any reason.
-    pub epoch: u32,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lease: Option<Lease>,
-    /// Failed attempts so far; the retry budget.
-    pub failures: u32,
-    /// How often a node gave it back unbegun.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub declines: u32,
-    /// Who failed it, oldest first; the next attempt goes to somebody else.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub failed_by: Vec<ProviderId>,
-    /// Who said that the scene itself is at fault, while another one is asked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub blamed_by: Option<ProviderId>,
-    /// Not before this instant, after a failed attempt.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub not_before: Option<Timestamp>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Lease {
-    #[serde(with = "compact")]
-    pub node: ProviderId,
-    pub since: Timestamp,
-    /// The hard cap; a lease of a connected node lives by its connection until then.
-    pub until: Timestamp,
-    /// The task goes to the provider's endpoint and not over its socket.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub pushed: bool,
-    /// A result was handed in over HTTP, which nobody repeats, and took this long to render.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub handed_in_ms: Option<u64>,
-}
-
 /// A result that passed; its place and name follow from the job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivered {
@@ -163,6 +113,16 @@ pub struct Delivered {
     /// SHA-256 of the decoded pixels of a single frame, lower-case hex; several lie in an object beside the result.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "compact::option")]
     pub pixels: Option<String>,
+}
+
+impl Dealt for MarketDeal {
+    fn listed(&self) -> Option<(String, String)> {
+        None
+    }
+
+    fn written(&mut self) {
+        self.waiting = None;
+    }
 }
 
 impl OutputFormat {
@@ -196,40 +156,40 @@ impl SceneRow {
     }
 }
 
-impl JobRow {
+impl MarketJob {
     pub fn terms(&self) -> Terms {
         Terms {
             job: self.id,
-            client: self.client,
-            pay_to: self.pay_to,
-            lamports: self.price.total,
+            client: self.deal.client,
+            pay_to: self.deal.pay_to,
+            lamports: self.deal.price.total,
             created: self.created,
-            expires: self.expires,
+            expires: self.deal.expires,
         }
     }
 
     pub fn scene_object(&self) -> String {
-        keys::object::scene(self.id, &self.scene.name)
+        keys::object::scene(self.id, &self.deal.scene.name)
     }
 
     /// The name of one frame's file.
     pub fn frame_name(&self, frame: i32) -> String {
         let sign = if frame < 0 { "-" } else { "" };
-        let (stem, extension) = (self.scene.stem(), self.settings.output.extension());
+        let (stem, extension) = (self.deal.scene.stem(), self.deal.settings.output.extension());
         format!("{stem}_{sign}{:04}.{extension}", frame.unsigned_abs())
     }
 
     /// The name of the file that the client gets: the one picture, or a zip of all.
     pub fn result_name(&self) -> String {
-        match self.settings.frames.count() {
-            1 => self.frame_name(self.settings.frames.start),
-            _ => format!("{}.zip", self.scene.stem()),
+        match self.deal.settings.frames.count() {
+            1 => self.frame_name(self.deal.settings.frames.start),
+            _ => format!("{}.zip", self.deal.scene.stem()),
         }
     }
 
     pub fn result_type(&self) -> &'static str {
-        match self.settings.frames.count() {
-            1 => self.settings.output.content_type(),
+        match self.deal.settings.frames.count() {
+            1 => self.deal.settings.output.content_type(),
             _ => "application/zip",
         }
     }
@@ -241,44 +201,6 @@ impl JobRow {
 
     /// The frames that its one task renders.
     pub fn frames(&self) -> Vec<i32> {
-        self.settings.frames.list()
-    }
-
-    pub fn has_tried(&self, provider: ProviderId) -> bool {
-        self.task.failed_by.contains(&provider)
-    }
-}
-
-fn is_zero(n: &u32) -> bool {
-    *n == 0
-}
-
-impl Entity for JobRow {
-    fn key(&self) -> Key {
-        keys::job(self.id)
-    }
-
-    fn indexes(&self) -> Indexes {
-        Indexes { due: self.due.map(|at| keys::due(self.id, at)), ..Indexes::default() }
-    }
-}
-
-/// How far the current attempt has come. Written at most every few seconds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProgressRow {
-    pub job: JobId,
-    pub epoch: u32,
-    pub frames_done: u32,
-    pub frames_total: u32,
-    pub frame: i32,
-    pub sample: u32,
-    pub samples: u32,
-    pub started: Timestamp,
-    pub at: Timestamp,
-}
-
-impl Entity for ProgressRow {
-    fn key(&self) -> Key {
-        keys::progress(self.job)
+        self.deal.settings.frames.list()
     }
 }
