@@ -65,6 +65,9 @@ def people(place: Place, cloud: Cloud, market: Market, stripe: Stripe) -> None:
     node = nodes(ask)
     ask("POST", "/jobs/dispatch", 400, {"job_type": "inference", "payload_ref": "x"}, token)
     market.admit(cloud, node["node_id"])
+    fleet = {row["job_type"]: row for row in ask("GET", "/nodes", 200, token=token)["job_types"]}
+    if fleet["echo"]["nodes"] < 1:
+        raise Failed(f"a node that was admitted is not counted: {fleet}")
     work(ask, market, token, node)
     fresh = ask("POST", "/auth/refresh", 200, {"refresh_token": pair["refresh_token"]})
     ask("POST", "/auth/logout", 200, token=fresh["access_token"])

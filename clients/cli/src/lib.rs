@@ -87,6 +87,7 @@ async fn perform(cli: &Cli) -> Result<Report, Failure> {
             Command::Node(Node::Run(args)) => node::run(args, &screen).await,
             Command::Login(args) => account::login::run(args).await,
             Command::Credits(args) => account::credits::run(args).await,
+            Command::Nodes(args) => account::nodes::run(args).await,
             Command::Dispatch(args) => account::dispatch::run(args, &screen).await,
             Command::Ledger(Ledger::Verify(args)) => account::ledger::verify(args).await,
             Command::Ledger(Ledger::Audit(args)) => account::audit::audit(args, &screen).await,

@@ -60,7 +60,9 @@ fn failure(error: AgentError) -> Failure {
         }
         AgentError::Hub(_) => (Exit::Usage, "give --hub http://HOST:PORT"),
         AgentError::Work { .. } => (Exit::Files, "give another folder with --work"),
-        AgentError::Http(_) => (Exit::Network, "check that the hub runs and try again"),
+        AgentError::Http(_) | AgentError::Garbled(_) => {
+            (Exit::Network, "check that the hub runs and try again")
+        }
     };
     Failure::new(exit, error.to_string(), next)
 }

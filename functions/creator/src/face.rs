@@ -16,6 +16,7 @@ impl Face for Creator {
     fn refuse(refusal: &Refusal) -> (StatusCode, Value) {
         let mut body = json!({ "detail": refusal.to_string() });
         match refusal {
+            Refusal::Broken(_) => body["detail"] = "Internal Server Error".into(),
             Refusal::Fields(fields) => {
                 body["errors"] = fields.iter().map(error_of).collect();
             }

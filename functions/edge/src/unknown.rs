@@ -5,6 +5,7 @@ use axum::Json;
 use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use framefair_http::Origins;
 use serde_json::{Value, json};
 
 /// Every path and the verbs it takes. In the cloud the gateway knows the routes and does not tell;
@@ -26,6 +27,7 @@ pub const KNOWN: &[(&str, &str)] = &[
     ("/api/v1/jobs/{job_id}", "GET"),
     ("/api/v1/jobs/{job_id}/cancel", "POST"),
     ("/api/v1/jobs/{job_id}/result", "GET"),
+    ("/api/v1/nodes", "GET"),
     ("/api/v1/nodes/heartbeat", "POST"),
     ("/api/v1/nodes/register", "POST"),
     ("/api/v1/ledger/anchors", "GET"),
@@ -61,7 +63,15 @@ pub const KNOWN: &[(&str, &str)] = &[
 const MARKET: &[&str] = &["hub", "provider", "providers", "render", "stats", "uploads", "ws"];
 
 pub(crate) async fn refuse(request: Request) -> Response {
-    let path = request.uri().path();
+    let mut response = refusal(request.uri().path());
+    if !is_markets(request.uri().path()) {
+        let asking = request.headers().get(header::ORIGIN);
+        Origins::from_env().admit(asking, response.headers_mut());
+    }
+    response
+}
+
+fn refusal(path: &str) -> Response {
     let Some(allow) = allowed(path) else { return not_found(path) };
     let body = body(path, "Method not allowed", "Method Not Allowed");
     let allow = [(header::ALLOW, HeaderValue::from_static(allow))];

@@ -31,11 +31,12 @@ pub const SURFACE: Surface = Surface {
     operations: endpoints::all,
     rates: limits::rate,
     around: finished,
+    open: |router| router.layer(from_fn(open_to_browsers)),
 };
 
 /// Bodies may be of any length here: every handler reads its own under a limit of its own.
 fn finished(router: Router<Api>, api: Api) -> Router {
-    router.layer(DefaultBodyLimit::disable()).layer(from_fn(open_to_browsers)).with_state(api)
+    router.layer(DefaultBodyLimit::disable()).with_state(api)
 }
 
 /// What is public may be read by any page, without credentials.

@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 use framefair_app::account::Role;
 use framefair_domain::id::{JobId, ProviderId};
 use framefair_local::{Books, admit, appoint, credit, dead_letters, redrive, set_price};
+use uuid::Uuid;
 
 #[derive(Subcommand)]
 pub(crate) enum Admin {
@@ -16,6 +17,9 @@ pub(crate) enum Admin {
         email: String,
         #[arg(long, value_enum, default_value = "user")]
         role: RoleName,
+        /// Give an account that is there a new password, which is shown once, and end its sessions.
+        #[arg(long)]
+        reset_password: bool,
         #[command(flatten)]
         whose: Whose,
     },
@@ -95,13 +99,13 @@ impl From<Whose> for Books {
 
 pub(crate) async fn administer(action: Admin) -> Result<ExitCode> {
     match action {
-        Admin::Create { email, role, whose } => {
+        Admin::Create { email, role, reset_password, whose } => {
             let role = match role {
                 RoleName::User => Role::User,
                 RoleName::Operator => Role::Operator,
                 RoleName::Admin => Role::Admin,
             };
-            let made = appoint(&whose.into(), email, role).await?;
+            let made = appoint(&whose.into(), email, role, reset_password).await?;
             println!("account   {}", made.user.email);
             println!("id        {}", made.user.id);
             if let Some(password) = made.password {
@@ -109,9 +113,11 @@ pub(crate) async fn administer(action: Admin) -> Result<ExitCode> {
             }
         }
         Admin::Credit { email, amount, account: _, reference, whose } => {
+            // Told first: whoever loses the answer asks again by the same name, and it happens once.
+            let reference = reference.unwrap_or_else(|| Uuid::new_v4().to_string());
+            println!("reference {reference}");
             let entry = credit(&whose.into(), &email, &amount, reference).await?;
             println!("credited  {} to {email}, who has {} now", entry.amount, entry.balance_after);
-            println!("reference {}", entry.reference);
         }
         Admin::Admit { node, withdraw, whose } => {
             admit(&whose.into(), node, !withdraw).await?;

@@ -232,15 +232,15 @@ impl Machine {
 fn hub_router(ctx: &Ctx, relay: &Arc<Relay>, rate_limits: bool) -> Router {
     let api = Api::new(ctx.clone());
     let (edge, _) = framefair_edge::edge();
-    let mut market = framefair_market::SURFACE.whole(api.clone());
-    let mut creator = framefair_creator::SURFACE.whole(api);
+    let counters = Arc::new(Counters::default());
+    let counters = rate_limits.then_some(&counters);
+    let (market, creator) = (framefair_market::SURFACE, framefair_creator::SURFACE);
     let mut others = edge.merge(relay.router()).merge(framefair_docs::router());
-    if rate_limits {
-        let counters = Arc::new(Counters::default());
-        let limit = |router| limited::<Market>(router, &counters, framefair_market::SURFACE.rates);
-        (market, others) = (limit(market), limit(others));
-        creator = limited::<Creator>(creator, &counters, framefair_creator::SURFACE.rates);
+    if let Some(counters) = counters {
+        others = limited::<Market>(others, counters, market.rates);
     }
+    let market = market.guarded::<Market>(market.whole(api.clone()), counters);
+    let creator = creator.guarded::<Creator>(creator.whole(api), counters);
     let all = others.merge(creator).merge(market.clone()).nest("/hub", market);
     let all = measured(framefair_edge::surround(all), ctx.clone(), Flush::Aside);
     frame(ingest::<Market>(ctx.clone(), all))

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 use framefair_app::SettlementId;
+use framefair_http::{Origins, rate};
 use framefair_local::{
     Books, Machine, Options, Ports, Providers, audit, metrics_token_from_env, payments_from_env,
     start_chain, unpark,
@@ -145,6 +146,10 @@ async fn main() -> ExitCode {
 }
 
 async fn serve(run: Run) -> Result<()> {
+    Origins::check()?;
+    if run.no_rate_limits {
+        rate::may_be_off()?;
+    }
     let ports = Ports { hub: run.port, rpc: run.rpc_port, aws: run.aws_port };
     let data = run.data.clone();
     let machine = Machine::start(Options {

@@ -7,14 +7,18 @@ use framefair_app::jobs::{self, DeadLetter, Placed};
 use framefair_app::{Call, Refusal, fleet};
 use framefair_domain::credits::Credits;
 use framefair_domain::id::{JobId, ProviderId};
-use uuid::Uuid;
 
 use crate::accounting::{Books, with_books};
 
-/// Gives an account this role, and makes the account where there is none.
-pub async fn appoint(books: &Books, email: String, role: Role) -> Result<Appointed> {
+/// Gives an account this role and perhaps a new password, and makes the account where there is none.
+pub async fn appoint(
+    books: &Books,
+    email: String,
+    role: Role,
+    reset_password: bool,
+) -> Result<Appointed> {
     with_books(books, async |ctx, _| {
-        let made = account::appoint(ctx, &mut Call::live(), email, role).await;
+        let made = account::appoint(ctx, &mut Call::live(), email, role, reset_password).await;
         made.context("the account could not be made")
     })
     .await
@@ -25,10 +29,9 @@ pub async fn credit(
     books: &Books,
     email: &str,
     amount: &str,
-    reference: Option<String>,
+    reference: String,
 ) -> Result<EntryRow> {
     let amount = credits::positive(amount)?;
-    let reference = reference.unwrap_or_else(|| Uuid::new_v4().to_string());
     with_books(books, async |ctx, _| {
         let user = account::find(ctx, email).await?;
         let user =

@@ -68,13 +68,14 @@ async fn serve(relay: &Relay, socket: &mut WebSocket) {
     let session = connected.session;
     tracing::info!(node = %session.node, fence = session.fence, "A node connected");
     let orders = relay.stand(session);
-    let why = converse(relay, connected, socket, orders).await;
+    let mut times = Times::new(Duration::from_millis(relay.ctx.platform.ping_every_ms));
+    let why = converse(relay, connected, socket, orders, &mut times).await;
     relay.leave(session);
     Box::pin(goodbye(socket, why)).await;
     // Where the relay itself goes away, the rows keep its name: that tells its nodes' absence from
     // one of their own.
     if why.0 != close::RESTARTING {
-        Box::pin(part(relay, session)).await;
+        Box::pin(part(relay, session, times.heard.elapsed())).await;
     }
     tracing::info!(node = %session.node, fence = session.fence, code = why.0, "A node is gone");
 }
@@ -93,10 +94,13 @@ async fn authenticate(relay: &Relay, socket: &mut WebSocket) -> Result<Connected
     let connecting =
         delivery::connect(&relay.ctx, &call, provider_id, timestamp, &signature, place);
     match Box::pin(connecting).await {
-        Ok(connected) => {
-            send(socket, &ToProvider::Authenticated).await.map_err(|()| GONE)?;
-            Ok(connected)
-        }
+        Ok(connected) => match send(socket, &ToProvider::Authenticated).await {
+            Ok(()) => Ok(connected),
+            Err(()) => {
+                part(relay, connected.session, Duration::ZERO).await;
+                Err(GONE)
+            }
+        },
         Err(refusal @ (Refusal::Busy | Refusal::Broken(_))) => {
             tracing::warn!(provider = %provider_id, %refusal, "A socket could not be let in");
             Err(UNREADY)
@@ -113,9 +117,9 @@ async fn converse(
     connected: Connected,
     socket: &mut WebSocket,
     mut orders: mpsc::Receiver<Order>,
+    times: &mut Times,
 ) -> Goodbye {
     let mut attempts = Attempts::new(&relay.ctx, connected);
-    let mut times = Times::new(Duration::from_millis(relay.ctx.platform.ping_every_ms));
     loop {
         let (at, due) = times.next();
         let answers = tokio::select! {
@@ -129,17 +133,19 @@ async fn converse(
                 None => return GONE,
             },
             frame = socket.recv() => {
+                // A line that breaks is no sign of life.
+                let Some(Ok(frame)) = frame else { return GONE };
                 times.heard = Instant::now();
                 match frame {
-                    Some(Ok(Message::Text(text))) => match serde_json::from_str(&text) {
+                    Message::Text(text) => match serde_json::from_str(&text) {
                         Ok(frame) => Box::pin(attempts.take(frame)).await,
                         Err(_) => return (close::MISBEHAVED, "a frame was not of this protocol"),
                     },
-                    Some(Ok(Message::Binary(_))) => {
+                    Message::Binary(_) => {
                         return (close::MISBEHAVED, "this protocol has no binary frames");
                     }
-                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => Vec::new(),
-                    Some(Ok(Message::Close(_)) | Err(_)) | None => return GONE,
+                    Message::Ping(_) | Message::Pong(_) => Vec::new(),
+                    Message::Close(_) => return GONE,
                 }
             }
             () = sleep_until(at) => match due {
@@ -196,10 +202,12 @@ impl Times {
     }
 }
 
-/// The node's row says that the socket is gone; its tasks are looked after once the time in which
-/// it may come back is over.
-pub(crate) async fn part(relay: &Relay, session: Session) {
-    match delivery::disconnect(&relay.ctx, &Call::live(), session).await {
+/// The node's row says that the socket is gone, after a silence; its tasks are looked after once the time in
+/// which it may come back is over.
+pub(crate) async fn part(relay: &Relay, session: Session, silence: Duration) {
+    let call = Call::live();
+    let heard = call.now.plus_ms(-i64::try_from(silence.as_millis()).unwrap_or(0));
+    match delivery::disconnect(&relay.ctx, &call, session, heard).await {
         Ok(Some(node)) => {
             let grace = relay.ctx.platform.reconnect_grace_ms;
             let grace_s = u32::try_from(grace / 1_000 + 1).unwrap_or(u32::MAX);

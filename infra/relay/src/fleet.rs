@@ -67,11 +67,12 @@ async fn serve(relay: &Relay, node: &str, token: Option<&str>, socket: &mut WebS
     };
     tracing::info!(node = %session.node, fence = session.fence, "A registered node connected");
     let orders = relay.stand(session);
-    let why = converse(relay, session, socket, orders).await;
+    let mut heard = Instant::now();
+    let why = converse(relay, session, socket, orders, &mut heard).await;
     relay.leave(session);
     Box::pin(goodbye(socket, why)).await;
     if why.0 != close::RESTARTING {
-        Box::pin(part(relay, session)).await;
+        Box::pin(part(relay, session, heard.elapsed())).await;
     }
     tracing::info!(node = %session.node, fence = session.fence, code = why.0, "It is gone");
 }
@@ -102,10 +103,11 @@ async fn converse(
     session: Session,
     socket: &mut WebSocket,
     mut orders: mpsc::Receiver<Order>,
+    heard: &mut Instant,
 ) -> Goodbye {
     let every = Duration::from_millis(relay.ctx.platform.ping_every_ms);
-    let (mut heard, mut malformed) = (Instant::now(), 0);
-    let mut ping = heard + jittered(every);
+    let mut malformed = 0;
+    let mut ping = *heard + jittered(every);
     let mut tasks = Tasks::new(&relay.ctx, session);
     // What it holds from before is sent to it again.
     let mut answers = Box::pin(tasks.held()).await;
@@ -115,7 +117,7 @@ async fn converse(
                 return GONE;
             }
         }
-        let silent = heard + every * PINGS_UNANSWERED;
+        let silent = *heard + every * PINGS_UNANSWERED;
         tokio::select! {
             biased;
             () = relay.closing.cancelled() => return RESTARTING,
@@ -125,16 +127,21 @@ async fn converse(
                 None => return GONE,
             },
             frame = socket.recv() => {
-                heard = Instant::now();
-                let said = match frame {
-                    Some(Ok(Message::Text(text))) => serde_json::from_str::<FromNode>(&text).ok(),
-                    Some(Ok(Message::Binary(_))) => None,
-                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => Some(FromNode::HeartbeatPong),
+                let frame = match frame {
+                    Some(Ok(frame)) => frame,
                     Some(Err(error)) if is_too_long(&error) => {
                         Box::pin(tasks.said_too_much()).await;
                         return TOO_LONG;
                     }
-                    Some(Ok(Message::Close(_)) | Err(_)) | None => return GONE,
+                    // A line that breaks is no sign of life.
+                    Some(Err(_)) | None => return GONE,
+                };
+                *heard = Instant::now();
+                let said = match frame {
+                    Message::Text(text) => serde_json::from_str::<FromNode>(&text).ok(),
+                    Message::Binary(_) => None,
+                    Message::Ping(_) | Message::Pong(_) => Some(FromNode::HeartbeatPong),
+                    Message::Close(_) => return GONE,
                 };
                 match said {
                     Some(said) => answers = Box::pin(tasks.take(said)).await,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::any;
 use framefair_app::delivery::{self, Session};
-use framefair_app::{Call, Ctx, Hint, Queue, Refusal};
+use framefair_app::{Call, Ctx, Hint, Nudge, Queue, Refusal, Replaced};
 use framefair_domain::id::{JobId, ProviderId};
 use framefair_outbound::Outbound;
 use futures::channel::mpsc;
@@ -157,8 +157,10 @@ impl Relay {
                 }
             };
             for message in messages {
-                if let Ok(hint) = serde_json::from_str::<Hint>(&message.body) {
-                    self.tell(&hint).await;
+                match serde_json::from_str(&message.body) {
+                    Ok(Nudge::Look(hint)) => self.tell(&hint).await,
+                    Ok(Nudge::Replaced(by)) => self.replace(by),
+                    Err(_) => {}
                 }
                 if let Err(broken) = queues.delete(queue, &message.receipt).await {
                     tracing::warn!(cause = broken.detail(), "A hint will come twice");
@@ -197,6 +199,14 @@ impl Relay {
             drop(older.orders.try_send(Order::Replaced));
         }
         receiver
+    }
+
+    /// Ends a connection that has an older fence than the one that stands elsewhere.
+    fn replace(&self, by: Replaced) {
+        let mut standing = self.standing();
+        if let Some(older) = standing.get_mut(&by.node).filter(|known| known.fence < by.fence) {
+            drop(older.orders.try_send(Order::Replaced));
+        }
     }
 
     /// Removes a connection, unless a newer one stands in its place.

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::account::TokenKeys;
 use crate::credits::{Numbers, Payments, Turns};
+use crate::environment::CEILING;
 use crate::metrics::{Metrics, MetricsToken};
 use crate::provider::Known;
 use crate::uploads::UploadSecret;
@@ -84,6 +85,8 @@ pub struct Platform {
     pub anchor_after_ms: i64,
     /// Whether accounts are held to how often they may ask.
     pub rate_limits: bool,
+    /// What an account may ask in a minute of a route that has no limit of its own, where there is a ceiling.
+    pub ceiling: Option<u32>,
     /// Behind the tokens of people and nodes; functions that see neither have none.
     pub tokens: Option<TokenKeys>,
     /// What credits are sold with, where they are.
@@ -121,6 +124,7 @@ impl Platform {
             anchor_together: 100,
             anchor_after_ms: 5 * MINUTE_MS,
             rate_limits: true,
+            ceiling: Some(CEILING),
             tokens: None,
             payments: Payments::default(),
             metrics_token: None,
@@ -157,6 +161,21 @@ pub struct Doubt {
 pub struct Report {
     pub epoch: u32,
     pub render_ms: u64,
+}
+
+/// For a relay: a newer socket of a node stands at another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replaced {
+    pub node: ProviderId,
+    pub fence: u64,
+}
+
+/// What a relay is nudged by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Nudge {
+    Look(Hint),
+    Replaced(Replaced),
 }
 
 /// The same for money: a settlement to move on.

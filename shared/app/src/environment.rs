@@ -17,6 +17,8 @@ use crate::{Ctx, Platform};
 pub enum NotReady {
     #[error("{0} is not set")]
     Missing(&'static str),
+    #[error("{0} is not set, and ENVIRONMENT says production")]
+    Unsafe(&'static str),
     #[error("{0}: {1}")]
     Wallet(&'static str, framefair_domain::wallet::NotAWallet),
     #[error("PROVIDER_ENDPOINT_ALLOW: {0}")]
@@ -27,6 +29,8 @@ pub enum NotReady {
     Admission(String),
     #[error("DISPATCH_NO_NODE_STATUS: 400 or 503, not {0:?}")]
     NoNodeStatus(String),
+    #[error("RATE_CEILING: a number of calls a minute; 0 is none")]
+    RateCeiling,
     #[error("IPFS_GATEWAY: an address that begins with https://")]
     IpfsGateway,
     #[error(transparent)]
@@ -51,6 +55,9 @@ pub enum NotReady {
     Chain(#[from] framefair_chain::ChainError),
 }
 
+/// What one account may ask of a route that has no limit of its own, in a minute.
+pub(crate) const CEILING: u32 = 600;
+
 /// A variable that is set to something.
 fn var(name: &'static str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
@@ -68,7 +75,7 @@ fn wallet(name: &'static str, text: &str) -> Result<Wallet, NotReady> {
 
 impl Platform {
     /// The operator's rules for creators' jobs, as the environment has them wherever this runs:
-    /// `NODE_ADMISSION`, `DISPATCH_NO_NODE_STATUS`, `IPFS_GATEWAY`.
+    /// `NODE_ADMISSION`, `DISPATCH_NO_NODE_STATUS`, `RATE_CEILING`, `IPFS_GATEWAY`.
     pub fn read_rules(&mut self) -> Result<(), NotReady> {
         self.open_fleet = match var("NODE_ADMISSION").as_deref() {
             None => var("ENVIRONMENT").is_none_or(|name| name != "production"),
@@ -80,6 +87,13 @@ impl Platform {
             None | Some("400") => false,
             Some("503") => true,
             Some(other) => return Err(NotReady::NoNodeStatus(other.to_owned())),
+        };
+        self.ceiling = match var("RATE_CEILING") {
+            None => Some(CEILING),
+            Some(calls) => {
+                let calls: u32 = calls.parse().map_err(|_| NotReady::RateCeiling)?;
+                Some(calls).filter(|calls| *calls > 0)
+            }
         };
         if let Some(gateway) = var("IPFS_GATEWAY") {
             let gateway = gateway.trim_end_matches('/');
@@ -177,6 +191,9 @@ impl Ctx {
         let mut platform = Platform::from_env()?;
         let store = Store::from_env()?;
         platform.tokens = token_keys(&store).await?;
+        if platform.tokens.is_none() && var("ENVIRONMENT").is_some_and(|it| it == "production") {
+            return Err(NotReady::Unsafe("TOKEN_KEYS"));
+        }
         platform.payments = payments(&store).await?;
         let chain = match config.genesis_hash.clone() {
             Some(genesis_hash) => Chain::of_cluster(genesis_hash, &config, seam)?,

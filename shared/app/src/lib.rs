@@ -30,7 +30,7 @@ mod write;
 
 pub use address::network;
 pub use call::Call;
-pub use ctx::{Ctx, Doubt, Hint, Platform, Report, Settle};
+pub use ctx::{Ctx, Doubt, Hint, Nudge, Platform, Replaced, Report, Settle};
 pub use environment::NotReady;
 pub use framefair_domain::job::State as JobState;
 pub use framefair_domain::settlement::SettlementId;

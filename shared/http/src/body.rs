@@ -28,6 +28,9 @@ impl<F: Face, T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<F
     async fn from_request(request: Request, _: &S) -> Result<Self, Refused<F>> {
         let bytes = whole(request.into_body(), JSON_BYTES_MAX).await?;
         let bytes = bytes.ok_or_else(|| Refusal::invalid("the body is longer than 1 MiB"))?;
+        if !is_object(&bytes) {
+            return Err(Refusal::invalid("the body is no JSON object").into());
+        }
         Ok(JsonBody(strict_json(&bytes)?, PhantomData))
     }
 }
@@ -52,18 +55,49 @@ where
 }
 
 fn checked<T: DeserializeOwned + Validate<Context = ()>>(bytes: &[u8]) -> Result<T, Refusal> {
+    if !is_object(bytes) {
+        return Err(Refusal::field("", "The body is no JSON object"));
+    }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let read: T = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();
         let cause = error.into_inner();
         match cause.is_data() {
-            true => Refusal::field(path.trim_matches('.'), cause.to_string()),
+            true => misfit("body", &path, &cause.to_string()),
             false => Refusal::field("", format!("The body is not JSON: {cause}")),
         }
     })?;
     json.end().map_err(|_| Refusal::field("", "Something follows the JSON of the body"))?;
     read.validate()?;
     Ok(read)
+}
+
+/// Whether it begins as one. A list would otherwise be taken for the members in their order.
+fn is_object(bytes: &[u8]) -> bool {
+    bytes.trim_ascii_start().first().is_none_or(|first| *first == b'{')
+}
+
+/// What serde says of a member that does not fit, under the member's name.
+fn misfit(within: &'static str, path: &str, said: &str) -> Refusal {
+    let path = path.trim_matches('.');
+    let missing = said.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+    match (missing, path) {
+        (Some(name), "") => Refusal::bad(within, name, said),
+        (Some(name), _) => Refusal::bad(within, format!("{path}.{name}"), said),
+        (None, "") => Refusal::bad(within, "", without_value(said)),
+        (None, _) => Refusal::bad(within, path, format!("{path}: {}", without_value(said))),
+    }
+}
+
+/// The sentence without what was sent: that may be a password.
+fn without_value(said: &str) -> String {
+    let shows = ["invalid type: ", "invalid value: ", "unknown variant "];
+    if !shows.iter().any(|start| said.starts_with(start)) {
+        return said.to_owned();
+    }
+    let what = said.split(['`', '"']).next().unwrap_or_default().trim_end();
+    let wanted = said.rfind(", expected").map_or("", |at| &said[at..]);
+    format!("{}{wanted}", what.split(", expected").next().unwrap_or_default())
 }
 
 /// Members of the query string, held to their rules. Unknown ones are ignored.
@@ -79,8 +113,11 @@ where
     type Rejection = Refused<F>;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refused<F>> {
-        let read = Query::<T>::try_from_uri(&parts.uri);
-        let Query(members) = read.map_err(|why| Refusal::bad("query", "", why.body_text()))?;
+        let query = form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes());
+        let read = serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(query));
+        let members: T = read.map_err(|error| {
+            misfit("query", &error.path().to_string(), &error.inner().to_string())
+        })?;
         members.validate().map_err(|report| Refusal::broken_rules("query", &report))?;
         Ok(CheckedQuery(members, PhantomData))
     }
@@ -90,7 +127,7 @@ where
 pub fn strict_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
     serde_json::from_slice(bytes).map_err(|error| {
         let what = if error.is_data() { "does not fit" } else { "is not JSON" };
-        Refusal::Invalid(format!("the body {what}: {error}"))
+        Refusal::Invalid(format!("the body {what}: {}", without_value(&error.to_string())))
     })
 }
 
@@ -208,5 +245,36 @@ impl<F: Face, S: Send + Sync> FromRequest<S> for FormParts<F> {
         let parts = Multipart::from_request(request, state).await;
         let parts = parts.map_err(|_| Refusal::invalid("the body is not multipart/form-data"))?;
         Ok(FormParts(parts, PhantomData))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_is_said_without_what_was_sent() {
+        for (said, shown) in [
+            (
+                "invalid type: integer `12345678`, expected a string",
+                "invalid type: integer, expected a string",
+            ),
+            (
+                "invalid type: string \"a, expected b\", expected u64",
+                "invalid type: string, expected u64",
+            ),
+            (
+                "invalid value: floating point `1.5`, expected u32",
+                "invalid value: floating point, expected u32",
+            ),
+            (
+                "unknown variant `hunter2`, expected `a` or `b`",
+                "unknown variant, expected `a` or `b`",
+            ),
+            ("invalid type: null, expected a string", "invalid type: null, expected a string"),
+            ("missing field `email`", "missing field `email`"),
+        ] {
+            assert_eq!(without_value(said), shown);
+        }
     }
 }

@@ -4,7 +4,7 @@
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::extract::{ConnectInfo, FromRequestParts, MatchedPath};
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderName};
 use framefair_app::account::{self, Person};
@@ -79,6 +79,8 @@ impl<F: Face> FromRequestParts<Api> for User<F> {
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<User<F>, Refused<F>> {
         let Ok(Bearer(token)) = Bearer::from_request_parts(parts, api).await;
         let person = account::authenticate(&api.ctx, &api.call(), token.as_deref()).await?;
+        let route = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
+        api.accounts.admit(&api.ctx.platform, route, person.id)?;
         Ok(User(person, std::marker::PhantomData))
     }
 }

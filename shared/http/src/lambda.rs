@@ -6,9 +6,9 @@ use axum::Router;
 use framefair_app::Ctx;
 use tracing_subscriber::EnvFilter;
 
-use crate::rate::{Counters, limited, wanted};
+use crate::rate::{Counters, wanted};
 use crate::surface::Surface;
-use crate::{Api, Face, Flush, Front, frame, measured};
+use crate::{Api, Face, Flush, Front, Origins, frame, measured};
 
 /// Structured logs, one JSON object a line, at `RUST_LOG` or `info`.
 pub fn log_json() {
@@ -30,28 +30,30 @@ pub async fn run<F: Face>(
     prepare: impl AsyncFn(&Ctx, &str),
 ) -> Result<(), lambda_http::Error> {
     let api = connect().await?;
-    let Some(name) = operation(surface.name) else {
-        return serve_router(counted(surface.whole(api.clone()), &api)).await;
+    let router = match operation(surface.name) {
+        None => surface.whole(api.clone()),
+        Some(name) => {
+            let router = surface.operation(api.clone(), &name).ok_or_else(|| {
+                format!("the face `{}` has no operation `{name}`; see _HANDLER", surface.name)
+            })?;
+            prepare(&api.ctx, &name).await;
+            router
+        }
     };
-    let router = surface.operation(api.clone(), &name).ok_or_else(|| {
-        format!("the face `{}` has no operation `{name}`; see _HANDLER", surface.name)
-    })?;
-    prepare(&api.ctx, &name).await;
-    if !wanted()? {
-        return serve_router(counted(router, &api)).await;
-    }
     let counters = Arc::new(Counters::shared(api.ctx.clone()));
-    serve_router(counted(limited::<F>(router, &counters, surface.rates), &api)).await
-}
-
-fn counted(router: Router, api: &Api) -> Router {
-    measured(router, api.ctx.clone(), Flush::WithRequests)
+    let counters = api.ctx.platform.rate_limits.then_some(&counters);
+    let router = surface.guarded::<F>(router, counters);
+    serve_router(measured(router, api.ctx.clone(), Flush::WithRequests)).await
 }
 
 /// Connects to everything the environment names.
 async fn connect() -> Result<Api, lambda_http::Error> {
     log_json();
-    let ctx = Ctx::from_env().await.map_err(|error| lambda_http::Error::from(error.to_string()))?;
+    Origins::check()?;
+    let wanted = wanted()?;
+    let ctx = Ctx::from_env().await;
+    let mut ctx = ctx.map_err(|error| lambda_http::Error::from(error.to_string()))?;
+    ctx.platform.rate_limits = wanted;
     Ok(Api::new(ctx))
 }
 

@@ -13,7 +13,10 @@ mod origins;
 pub mod rate;
 pub mod surface;
 
+use std::sync::Arc;
+
 use framefair_app::{Call, Ctx};
+use rate::Counters;
 
 pub use body::{
     Bearer, Checked, CheckedQuery, FormParts, JsonBody, PathId, QueryOf, RawBody, drain,
@@ -25,17 +28,18 @@ pub use form::{Form, FormFile, TEXT_BYTES_MAX, TEXTS_MAX, read_form};
 pub use front::{Front, WeakSecret};
 pub use layers::frame;
 pub use measure::{Flush, flush_for_ever, measured};
-pub use origins::Origins;
+pub use origins::{EveryOrigin, Origins};
 
 /// The state of every router.
 #[derive(Clone)]
 pub struct Api {
     pub ctx: Ctx,
+    accounts: Arc<Counters>,
 }
 
 impl Api {
     pub fn new(ctx: Ctx) -> Api {
-        Api { ctx }
+        Api { ctx, accounts: Arc::default() }
     }
 
     /// The time and the chance of one request.
@@ -47,6 +51,11 @@ impl Api {
 /// What this deployment is called: `production`, `staging`, or `local`.
 pub fn environment() -> String {
     std::env::var("ENVIRONMENT").unwrap_or_else(|_| "local".into())
+}
+
+/// Whether what is a convenience elsewhere is a danger here.
+pub fn is_production() -> bool {
+    environment() == "production"
 }
 
 /// What a deployment says that lives.

@@ -9,7 +9,19 @@ use axum::middleware::{Next, from_fn};
 #[derive(Clone, Debug, Default)]
 pub struct Origins(Vec<String>);
 
+/// Credentials for every page there is would be nobody's wish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("CORS_ORIGINS names `*`, and ENVIRONMENT says production; name each origin")]
+pub struct EveryOrigin;
+
 impl Origins {
+    /// Production does not start with `*`; elsewhere it is passed over.
+    pub fn check() -> Result<(), EveryOrigin> {
+        let given = std::env::var("CORS_ORIGINS").unwrap_or_default();
+        let is_every = given.split(',').any(|origin| origin.trim() == "*");
+        if is_every && crate::is_production() { Err(EveryOrigin) } else { Ok(()) }
+    }
+
     pub fn from_env() -> Origins {
         let given = std::env::var("CORS_ORIGINS").unwrap_or_default();
         let each = given.split(',').map(str::trim).filter(|origin| !origin.is_empty());

@@ -1,7 +1,8 @@
 //! How often one address may ask one route, in fixed windows of a minute. One process counts for itself,
 //! exactly. Many that serve together count in the table: exactly where that is asked for; else each
 //! for itself, and together after every fifth of the limit, so that between two of these looks each of
-//! them may let that many calls too many through. Knows addresses only: no header says who is calling.
+//! them may let that many calls too many through. Callers are addresses, which no header names; beside them
+//! one process counts accounts, once it is known whose call it is.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -10,10 +11,11 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request};
-use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use framefair_app::{Call, Ctx, Refusal, network, rates};
+use framefair_app::{Call, Ctx, Platform, Refusal, network, rates};
+use framefair_domain::id::UserId;
 use framefair_domain::time::Timestamp;
 
 use crate::{Face, Refused, address};
@@ -41,16 +43,18 @@ pub struct Rate {
 
 /// `RATE_LIMITS=off` was meant for a test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("RATE_LIMITS=off is for tests, and ENVIRONMENT says production")]
+#[error("calls without limits are for tests, and ENVIRONMENT says production")]
 pub struct Unlimited;
 
 /// Whether calls are limited here: unless `RATE_LIMITS` is `off`, which production refuses.
 pub fn wanted() -> Result<bool, Unlimited> {
-    let is = |name, value| std::env::var(name).is_ok_and(|found| found == value);
-    match (is("RATE_LIMITS", "off"), is("ENVIRONMENT", "production")) {
-        (true, true) => Err(Unlimited),
-        (off, _) => Ok(!off),
-    }
+    let off = std::env::var("RATE_LIMITS").is_ok_and(|found| found == "off");
+    if off { may_be_off().map(|()| false) } else { Ok(true) }
+}
+
+/// Nowhere but in production do limits have to be.
+pub fn may_be_off() -> Result<(), Unlimited> {
+    if crate::is_production() { Err(Unlimited) } else { Ok(()) }
 }
 
 /// Says what is allowed on a route, by its method and the template of its path.
@@ -75,7 +79,24 @@ impl Counters {
         Counters { shared: Some(ctx), ..Counters::default() }
     }
 
+    /// Counts one call of an account on a route, and refuses what is above the ceiling.
+    pub(crate) fn admit(
+        &self,
+        platform: &Platform,
+        route: &str,
+        account: UserId,
+    ) -> Result<(), Refusal> {
+        let Some(per_minute) = platform.ceiling.filter(|_| platform.rate_limits) else {
+            return Ok(());
+        };
+        let rate = Rate { route: route.to_owned(), per_minute, exact: false };
+        let now_s = self.started.elapsed().as_secs();
+        let counted = self.windows().count(&rate, account.to_string(), now_s);
+        counted.remaining.map(drop).ok_or(Refusal::TooOften)
+    }
+
     async fn count(&self, rate: &Rate, caller: IpAddr) -> Result<Counted, Refusal> {
+        let caller = network(caller);
         let Some(ctx) = &self.shared else {
             let now_s = self.started.elapsed().as_secs();
             return Ok(self.windows().count(rate, caller, now_s));
@@ -83,22 +104,21 @@ impl Counters {
         let now_s = Call::live().now.seconds().unsigned_abs();
         let (counted, due) = {
             let mut windows = self.windows();
-            (windows.count(rate, caller, now_s), windows.take_due(rate, caller))
+            (windows.count(rate, caller.clone(), now_s), windows.take_due(rate, &caller))
         };
         let Some(due) = due else { return Ok(counted) };
         let number = now_s / WINDOW_S;
         let window = rates::Window {
             route: rate.route.clone(),
-            caller: network(caller),
+            caller: caller.clone(),
             number: number.cast_signed(),
             end: Timestamp(((number + 1) * WINDOW_S * 1_000).cast_signed()),
         };
         match rates::count(ctx, &window, due).await {
-            Ok(calls) => Ok(self.windows().learn(rate, caller, now_s, calls)),
-            Err(refusal) if rate.exact => Err(refusal),
+            Ok(calls) => Ok(self.windows().learn(rate, &caller, now_s, calls)),
             Err(refusal) => {
                 tracing::warn!(%refusal, route = rate.route, "A count could not be shared");
-                Ok(counted)
+                if rate.exact { Err(Refusal::Busy) } else { Ok(counted) }
             }
         }
     }
@@ -132,12 +152,12 @@ struct Windows {
 }
 
 impl Windows {
-    fn count(&mut self, rate: &Rate, caller: IpAddr, now_s: u64) -> Counted {
+    fn count(&mut self, rate: &Rate, caller: String, now_s: u64) -> Counted {
         if self.at != now_s / WINDOW_S {
             self.at = now_s / WINDOW_S;
             self.calls = HashMap::new();
         }
-        let key = (rate.route.clone(), network(caller));
+        let key = (rate.route.clone(), caller);
         if self.calls.len() >= CALLERS_MAX && !self.calls.contains_key(&key) {
             return counted(rate, 1, now_s);
         }
@@ -149,18 +169,18 @@ impl Windows {
 
     /// The calls that are to be told to the others now. Who takes them tells them, so that nobody
     /// tells them twice; who is refused already needs no exact count.
-    fn take_due(&mut self, rate: &Rate, caller: IpAddr) -> Option<u32> {
+    fn take_due(&mut self, rate: &Rate, caller: &str) -> Option<u32> {
         let share = if rate.exact { 1 } else { rate.per_minute.div_ceil(SHARED_EVERY) };
-        let ours = self.calls.get_mut(&(rate.route.clone(), network(caller)))?;
+        let ours = self.calls.get_mut(&(rate.route.clone(), caller.to_owned()))?;
         let due = ours.untold >= share && ours.known <= rate.per_minute;
         due.then(|| std::mem::take(&mut ours.untold))
     }
 
     /// There are so many calls of everybody, those of ours that were told among them. Says what the
     /// last of those was.
-    fn learn(&mut self, rate: &Rate, caller: IpAddr, now_s: u64, calls: u32) -> Counted {
+    fn learn(&mut self, rate: &Rate, caller: &str, now_s: u64, calls: u32) -> Counted {
         if self.at == now_s / WINDOW_S
-            && let Some(ours) = self.calls.get_mut(&(rate.route.clone(), network(caller)))
+            && let Some(ours) = self.calls.get_mut(&(rate.route.clone(), caller.to_owned()))
         {
             ours.known = ours.known.max(calls.saturating_add(ours.untold));
         }
@@ -205,11 +225,14 @@ async fn count<F: Face>(
         Some(_) => next.run(request).await,
         None => Refused::<F>::new(Refusal::TooOften).into_response(),
     };
+    // The account may have asked too often where the address has not.
+    let is_refused = response.status() == StatusCode::TOO_MANY_REQUESTS;
+    let remaining = counted.remaining.filter(|_| !is_refused);
     let headers = response.headers_mut();
     headers.insert(LIMIT, counted.limit.into());
-    headers.insert(REMAINING, counted.remaining.unwrap_or(0).into());
+    headers.insert(REMAINING, remaining.unwrap_or(0).into());
     headers.insert(RESET, HeaderValue::from(counted.reset_s));
-    if counted.remaining.is_none() {
+    if is_refused {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(counted.reset_s));
     }
     response
@@ -225,8 +248,8 @@ mod tests {
         Rate { route: route.to_owned(), per_minute, exact: false }
     }
 
-    fn ip(text: &str) -> IpAddr {
-        text.parse().expect("an address")
+    fn ip(text: &str) -> String {
+        network(text.parse().expect("an address"))
     }
 
     #[test]
@@ -246,23 +269,23 @@ mod tests {
     fn what_others_counted_is_learned_and_nothing_of_ours_is_told_twice() {
         let (mut windows, caller) = (Windows::default(), ip("203.0.113.7"));
         let ten = rate("POST /render", 10);
-        windows.count(&ten, caller, 0);
-        assert_eq!(windows.take_due(&ten, caller), None, "a fifth of ten is two");
-        windows.count(&ten, caller, 0);
-        assert_eq!(windows.take_due(&ten, caller), Some(2));
+        windows.count(&ten, caller.clone(), 0);
+        assert_eq!(windows.take_due(&ten, &caller), None, "a fifth of ten is two");
+        windows.count(&ten, caller.clone(), 0);
+        assert_eq!(windows.take_due(&ten, &caller), Some(2));
         // One more comes in while two are told; others have asked five times.
-        windows.count(&ten, caller, 0);
-        assert_eq!(windows.take_due(&ten, caller), None, "two of the three are being told");
-        assert_eq!(windows.learn(&ten, caller, 0, 7).remaining, Some(3));
-        assert_eq!(windows.count(&ten, caller, 0).remaining, Some(1));
-        assert_eq!(windows.take_due(&ten, caller), Some(2));
-        assert_eq!(windows.learn(&ten, caller, 0, 11).remaining, None);
-        assert_eq!(windows.count(&ten, caller, 0).remaining, None);
-        windows.count(&ten, caller, 0);
-        assert_eq!(windows.take_due(&ten, caller), None, "who is refused costs no write");
-        let late = windows.learn(&ten, caller, 60, 1);
+        windows.count(&ten, caller.clone(), 0);
+        assert_eq!(windows.take_due(&ten, &caller), None, "two of the three are being told");
+        assert_eq!(windows.learn(&ten, &caller, 0, 7).remaining, Some(3));
+        assert_eq!(windows.count(&ten, caller.clone(), 0).remaining, Some(1));
+        assert_eq!(windows.take_due(&ten, &caller), Some(2));
+        assert_eq!(windows.learn(&ten, &caller, 0, 11).remaining, None);
+        assert_eq!(windows.count(&ten, caller.clone(), 0).remaining, None);
+        windows.count(&ten, caller.clone(), 0);
+        assert_eq!(windows.take_due(&ten, &caller), None, "who is refused costs no write");
+        let late = windows.learn(&ten, &caller, 60, 1);
         assert_eq!(late.remaining, Some(9), "it is for a new window");
-        assert_eq!(windows.count(&ten, caller, 60).remaining, Some(9));
+        assert_eq!(windows.count(&ten, caller.clone(), 60).remaining, Some(9));
     }
 
     #[test]
@@ -270,8 +293,8 @@ mod tests {
         let (mut windows, caller) = (Windows::default(), ip("203.0.113.7"));
         let exact = Rate { exact: true, ..rate("POST /render", 10) };
         for _ in 0..2 {
-            windows.count(&exact, caller, 0);
-            assert_eq!(windows.take_due(&exact, caller), Some(1));
+            windows.count(&exact, caller.clone(), 0);
+            assert_eq!(windows.take_due(&exact, &caller), Some(1));
         }
     }
 
@@ -301,7 +324,7 @@ mod tests {
         let mut windows = Windows::default();
         let one = rate("GET /stats", 1);
         for number in 0..u32::try_from(CALLERS_MAX).expect("it fits") + 10 {
-            windows.count(&one, IpAddr::V4(Ipv4Addr::from_bits(number)), 0);
+            windows.count(&one, Ipv4Addr::from_bits(number).to_string(), 0);
         }
         assert_eq!(windows.calls.len(), CALLERS_MAX);
         assert_eq!(windows.count(&one, ip("0.0.0.5"), 0).remaining, None);

@@ -1,5 +1,7 @@
 //! A face as it is served: whole on one machine, one operation alone in a Lambda.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
@@ -7,8 +9,8 @@ use framefair_app::labelled;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
-use crate::Api;
-use crate::rate::Rates;
+use crate::rate::{Counters, Rates, limited};
+use crate::{Api, Face};
 
 /// A handler with its path and its documentation.
 pub type Route = fn() -> UtoipaMethodRouter<Api>;
@@ -27,6 +29,8 @@ pub struct Surface {
     pub rates: Rates,
     /// What surrounds its routes.
     pub around: fn(Router<Api>, Api) -> Router,
+    /// Lets pages of other origins read what is answered.
+    pub open: fn(Router) -> Router,
 }
 
 impl Surface {
@@ -45,6 +49,14 @@ impl Surface {
         let found = (self.operations)().into_iter().find(|(known, _)| *known == name)?;
         let (router, _) = OpenApiRouter::<Api>::new().routes(counted(found)).split_for_parts();
         Some((self.around)(router, api))
+    }
+
+    /// Its router with its limits, where calls are counted. Pages may read that they asked too often, too.
+    pub fn guarded<F: Face>(&self, router: Router, counters: Option<&Arc<Counters>>) -> Router {
+        (self.open)(match counters {
+            Some(counters) => limited::<F>(router, counters, self.rates),
+            None => router,
+        })
     }
 
     fn collected(&self) -> (Router<Api>, OpenApi) {

@@ -28,6 +28,14 @@ fn balance(place: &Place) -> String {
     place.framefair(&["credits", "--session", text(&session)]).ok().text("balance")
 }
 
+/// What `framefair nodes` says of a type of jobs.
+fn capacity(place: &Place, job_type: &str) -> Value {
+    let session = place.path("session.json");
+    let fleet = place.framefair(&["nodes", "--session", text(&session)]).ok().said;
+    let mut rows = fleet["job_types"].as_array().expect("rows").iter();
+    rows.find(|row| row["job_type"] == job_type).expect("a documented type").clone()
+}
+
 fn result(answer: Answer) -> Value {
     let answer = answer.ok();
     assert_eq!(answer.text("status"), "COMPLETED");
@@ -72,6 +80,9 @@ fn one_key_serves_wallets_and_creators_over_one_socket() {
     node.wait_for("joined ");
     does_all_kinds(&place);
     place.administer(&["price", "render", "2.5"]);
+    let render = capacity(&place, "render");
+    assert_eq!((&render["price"], &render["nodes"]), (&json!("2.5000"), &json!(1)), "{render}");
+    assert_eq!((&render["free"], &render["waiting"]), (&json!(1), &json!(0)), "{render}");
     let (scene, picture) = (place.scenes.path("animation.blend"), place.path("frame.png"));
     dispatch(&place, &["render", "--file", text(&scene), "--out", text(&picture)]).ok();
     let picture = std::fs::read(&picture).expect("a picture");

@@ -5,4 +5,5 @@ pub(crate) mod credits;
 pub(crate) mod dispatch;
 pub(crate) mod ledger;
 pub(crate) mod login;
+pub(crate) mod nodes;
 mod session;

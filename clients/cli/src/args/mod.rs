@@ -61,6 +61,8 @@ pub(crate) enum Command {
     Login(Login),
     /// Show the credits of the account that is logged in
     Credits(Credits),
+    /// Show what can be done for credits at this moment, and for how many
+    Nodes(Nodes),
     /// Have something done for credits, wait for it, and receive the result
     Dispatch(Dispatch),
     /// Check the ledger of credits against the chain
@@ -132,6 +134,12 @@ pub(crate) struct Login {
 
 #[derive(Debug, Args)]
 pub(crate) struct Credits {
+    #[command(flatten)]
+    pub(crate) session: WithSession,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Nodes {
     #[command(flatten)]
     pub(crate) session: WithSession,
 }

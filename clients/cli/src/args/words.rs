@@ -64,6 +64,7 @@ kept in a file that only you can read; the commands that need it find it there."
 
 pub(super) const DISPATCH_EXAMPLES: &str = "\
 Examples:
+  framefair nodes
   framefair dispatch echo 'hello'
   framefair dispatch cpu_benchmark '{\"seconds\": 5}' --out score.json
   framefair dispatch render --file scene.blend --out frame.png

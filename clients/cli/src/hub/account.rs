@@ -2,8 +2,8 @@
 
 use framefair_domain::wallet::Wallet;
 use reqwest::{Method, Url};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::parts::{self, Sending, Uploaded};
@@ -57,6 +57,26 @@ pub(crate) struct Job {
     pub(crate) node_id: Option<String>,
     pub(crate) status: String,
     pub(crate) error_message: Option<String>,
+}
+
+/// What the hub's nodes can take.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Fleet {
+    pub(crate) job_types: Vec<Capacity>,
+    /// No number is larger: where there are more, it says so many.
+    pub(crate) counted_up_to: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Capacity {
+    pub(crate) job_type: String,
+    /// Credits for one job.
+    pub(crate) price: String,
+    pub(crate) nodes: u64,
+    pub(crate) free: u64,
+    pub(crate) gpu_nodes: u64,
+    pub(crate) gpu_free: u64,
+    pub(crate) waiting: u64,
 }
 
 /// Where a result is for a while.

@@ -7,12 +7,14 @@ use framefair_domain::money::Lamports;
 use framefair_domain::signing::{self, Once};
 use framefair_domain::time::Timestamp;
 use reqwest::{Client, Method, Response, Url};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::{AgentConfig, AgentError, Identity};
 use crate::machine::Machine;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
+const ANSWER_BYTES_MAX: usize = 1 << 20;
 /// Offered file size, in MB of 1,048,576 bytes.
 const FILE_MB_MAX: u32 = 2_048;
 
@@ -105,13 +107,26 @@ impl Hub {
             answer.error_for_status()?;
             return Err(AgentError::Refused(status.to_string()));
         }
-        let mut answer: Value = answer.json().await?;
+        let mut answer: Value = whole(answer).await?;
         if status.is_success() {
             return Ok(answer["data"].take());
         }
         let error = answer["error"].as_str().unwrap_or("it gives no reason").to_owned();
         Err(AgentError::Refused(format!("{error} ({status})")))
     }
+}
+
+/// The JSON of an answer. A hub is believed no length.
+pub(crate) async fn whole<T: DeserializeOwned>(mut answer: Response) -> Result<T, AgentError> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = answer.chunk().await? {
+        if bytes.len() + chunk.len() > ANSWER_BYTES_MAX {
+            return Err(AgentError::Garbled("it is longer than 1 MiB".to_owned()));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    let read = serde_json::from_slice(&bytes);
+    read.map_err(|error| AgentError::Garbled(error.to_string()))
 }
 
 /// What this machine offers, in the contract's words.

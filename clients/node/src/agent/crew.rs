@@ -30,6 +30,8 @@ use crate::runners::Fault as JobFault;
 type Socket = WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>;
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(15);
+/// A hub that does not read what it is told is no hub any more.
+pub(super) const SEND_WITHIN: Duration = Duration::from_secs(20);
 /// Three of the hub's pings.
 const SILENCE_MAX: Duration = Duration::from_secs(100);
 const ENDED_MAX: usize = 64;
@@ -246,7 +248,9 @@ async fn connect(hub: &Hub, member: &Member) -> Result<Socket, String> {
 async fn send(socket: &mut Socket, frame: &FromNode) -> Result<(), End> {
     let lost = |why: String| End::Lost(why);
     let text = serde_json::to_string(frame).map_err(|error| lost(error.to_string()))?;
-    socket.send(Message::Text(text.into())).await.map_err(|error| lost(error.to_string()))
+    let sent = timeout(SEND_WITHIN, socket.send(Message::Text(text.into()))).await;
+    let sent = sent.map_err(|_| lost("the hub does not read".to_owned()))?;
+    sent.map_err(|error| lost(error.to_string()))
 }
 
 /// The next frame; none for one that carries no message, or one of a later version.

@@ -9,7 +9,7 @@ use reqwest::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::api::Hub;
+use super::api::{Hub, whole};
 use super::{AgentConfig, AgentError};
 use crate::machine::Machine;
 
@@ -86,9 +86,9 @@ async fn understood<T: serde::de::DeserializeOwned>(
         return Err(refused(status.as_str()));
     }
     if status.is_success() {
-        return Ok(answer.json().await?);
+        return whole(answer).await;
     }
-    let said: Value = answer.json().await?;
+    let said: Value = whole(answer).await?;
     let why = said["detail"].as_str().unwrap_or("it gives no reason");
     Err(refused(&format!("{why} ({status})")))
 }

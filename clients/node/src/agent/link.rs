@@ -20,6 +20,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_conf
 use tokio_util::sync::CancellationToken;
 
 use super::api::{Hub, now};
+use super::crew::SEND_WITHIN;
 use super::task::{Grant, Running, TaskContext};
 use super::work::{Tools, Wanted};
 use super::{AgentConfig, News};
@@ -84,7 +85,7 @@ impl Link {
                 if stop.is_cancelled() {
                     self.give_back(&mut socket).await;
                 }
-                drop(socket.close(None).await);
+                drop(timeout(SEND_WITHIN, socket.close(None)).await);
                 why
             }
         };
@@ -264,7 +265,8 @@ impl Link {
 
 async fn send(socket: &mut Socket, frame: &FromProvider) -> Result<(), String> {
     let text = serde_json::to_string(frame).map_err(|error| error.to_string())?;
-    socket.send(Message::Text(text.into())).await.map_err(|error| error.to_string())
+    let sent = timeout(SEND_WITHIN, socket.send(Message::Text(text.into()))).await;
+    sent.map_err(|_| "the hub does not read".to_owned())?.map_err(|error| error.to_string())
 }
 
 /// The next frame; none for one that carries no message.

@@ -54,8 +54,11 @@ pub enum AgentError {
     Hub(String),
     #[error("the folder {path} for work cannot be used: {cause}")]
     Work { path: PathBuf, cause: std::io::Error },
-    #[error(transparent)]
+    #[error("the hub cannot be reached: {0}")]
     Http(#[from] reqwest::Error),
+    /// Something between it and us may have answered.
+    #[error("the hub's answer cannot be read: {0}")]
+    Garbled(String),
 }
 
 /// Told as things happen, for whoever shows them.
@@ -170,8 +173,8 @@ async fn persist<T>(
     loop {
         match ask().await {
             Ok(answer) => return Ok(Some(answer)),
-            Err(AgentError::Http(error)) => {
-                news(News::Offline(format!("the hub cannot be reached: {error}")));
+            Err(error @ (AgentError::Http(_) | AgentError::Garbled(_))) => {
+                news(News::Offline(error.to_string()));
             }
             Err(error) => return Err(error),
         }

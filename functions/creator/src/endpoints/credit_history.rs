@@ -68,7 +68,7 @@ pub(crate) async fn credit_history(
         items: found.entries.iter().map(CreditItem::from).collect(),
         entries: found.entries.into_iter().map(CreditEntry::from).collect(),
         total: found.total,
-        page: slice.page.unwrap_or(offset / limit + 1),
+        page: slice.page.unwrap_or((offset / limit).saturating_add(1)),
         per_page: limit,
         has_more: shown < found.total,
     }))

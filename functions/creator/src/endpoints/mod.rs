@@ -20,6 +20,7 @@ mod ledger_proof;
 mod ledger_verify;
 mod metrics;
 mod node_heartbeat;
+mod node_list;
 mod node_register;
 mod ready;
 mod stripe_webhook;
@@ -50,6 +51,7 @@ pub(crate) fn all() -> Operations {
         ("jobCancel", || routes!(job_cancel::job_cancel)),
         ("jobResult", || routes!(job_result::job_result)),
         ("nodeRegister", || routes!(node_register::node_register)),
+        ("nodeList", || routes!(node_list::node_list)),
         ("nodeHeartbeat", || routes!(node_heartbeat::node_heartbeat)),
         ("stripeWebhook", || routes!(stripe_webhook::stripe_webhook)),
         ("ledgerProof", || routes!(ledger_proof::ledger_proof)),

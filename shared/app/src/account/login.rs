@@ -6,6 +6,7 @@ use framefair_store::{When, Write, keys};
 use garde::Validate;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 use super::session::first_session;
 use super::{NotAuthenticated, TokenPair, password};
@@ -14,6 +15,7 @@ use crate::{Broken, Call, Ctx, Refusal, rates};
 /// Attempts per minute at one account, from wherever.
 const PER_ACCOUNT: u32 = 5;
 const ROUTE: &str = "login";
+const NOBODY: UserId = UserId(Uuid::nil());
 
 #[derive(Clone, Deserialize, Validate)]
 pub struct Login {
@@ -25,9 +27,12 @@ pub struct Login {
 
 /// An unknown e-mail costs the caller what a wrong password does, and is told the same.
 pub async fn login(ctx: &Ctx, call: &mut Call, wish: Login) -> Result<TokenPair, Refusal> {
-    let account = hex::encode(Sha256::digest(wish.email.to_lowercase()));
+    let account = email_hash(&wish.email);
     let limit = rates::spend(ctx, call, ROUTE, &account, PER_ACCOUNT);
-    let (user, ()) = tokio::try_join!(find(ctx, &wish.email), limit)?;
+    let (user, limit) = tokio::join!(find(ctx, &wish.email), limit);
+    // Whether it may be asked comes first, and so does that nobody can tell.
+    limit?;
+    let user = user?;
     let known = user.as_ref().map(|user| user.password.clone());
     let fits = password::fits(wish.password, known).await?;
     let user = user.filter(|_| fits).ok_or(NotAuthenticated::Credentials)?;
@@ -40,11 +45,18 @@ pub async fn login(ctx: &Ctx, call: &mut Call, wish: Login) -> Result<TokenPair,
     Ok(tokens)
 }
 
-/// The user with this e-mail, in any case of its letters.
+/// What an e-mail is counted under.
+pub(super) fn email_hash(email: &str) -> String {
+    hex::encode(Sha256::digest(email.to_lowercase()))
+}
+
+/// The user with this e-mail, in any case of its letters. Looked for as long where there is none.
 pub async fn find(ctx: &Ctx, email: &str) -> Result<Option<UserRow>, Refusal> {
     let claim = ctx.store.get::<ClaimRow>(&keys::email_claim(email)).await?;
-    let Some(claim) = claim else { return Ok(None) };
-    let id: UserId =
-        claim.by.parse().map_err(|_| Broken(format!("an e-mail is claimed by {:?}", claim.by)))?;
+    let id: UserId = match claim {
+        Some(claim) => claim.by.parse(),
+        None => Ok(NOBODY),
+    }
+    .map_err(|_| Broken("an e-mail is claimed by what is no user".into()))?;
     Ok(ctx.store.get(&keys::user(id)).await?)
 }

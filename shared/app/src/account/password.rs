@@ -44,7 +44,12 @@ async fn work<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Broken> + Send + 'static,
 ) -> Result<T, Refusal> {
     let lost = |what: &'static str| Refusal::Broken(Broken(format!("a password: {what}")));
-    let _permit = AT_ONCE.acquire().await.map_err(|_| lost("nobody may work"))?;
+    let permit = AT_ONCE.acquire().await.map_err(|_| lost("nobody may work"))?;
+    // The work goes on when its caller has gone, and keeps its place until it is done.
+    let work = move || {
+        let _permit = permit;
+        work()
+    };
     let done = tokio::task::spawn_blocking(work).await.map_err(|_| lost("the work ended early"))?;
     Ok(done?)
 }

@@ -8,9 +8,14 @@ use framefair_store::{TransactFailed, When, Write, keys};
 use garde::Validate;
 use serde::Deserialize;
 
+use super::login::email_hash;
 use super::session::first_session;
 use super::{TokenPair, password};
-use crate::{Call, Ctx, Refusal};
+use crate::{Call, Ctx, Refusal, rates};
+
+/// Attempts per minute at one e-mail, from wherever.
+const PER_ACCOUNT: u32 = 10;
+const ROUTE: &str = "register";
 
 #[derive(Clone, Deserialize, Validate)]
 pub struct Registration {
@@ -35,6 +40,7 @@ pub async fn register(
     call: &mut Call,
     wish: Registration,
 ) -> Result<Registered, Refusal> {
+    rates::spend(ctx, call, ROUTE, &email_hash(&wish.email), PER_ACCOUNT).await?;
     let id = UserId::new(call.now, call.entropy());
     let session = first_session(call, id);
     let tokens = ctx.token_keys()?.pair(&session)?;

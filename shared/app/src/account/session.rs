@@ -3,16 +3,21 @@
 use framefair_domain::id::{SessionId, UserId};
 use framefair_domain::time::SECOND_MS;
 use framefair_store::rows::{Pair, SessionRow, UserRow};
-use framefair_store::{When, Write, WriteFailed, keys};
-use uuid::Builder;
+use framefair_store::{Order, Range, When, Write, WriteFailed, keys};
+use uuid::{Builder, Uuid};
 
 use super::token::{Claims, Kind, REFRESH_MS};
 use super::{NotAuthenticated, Person, TokenPair};
-use crate::{Call, Ctx, Refusal};
+use crate::{Call, Ctx, Refusal, rates};
 
 /// Whoever lost the answer to a refresh gets it again within this time.
 const SAID_AGAIN_MS: i64 = 10 * SECOND_MS;
 const TRIES: usize = 8;
+/// More than anybody has within a week.
+const SESSIONS_MAX: usize = 100_000;
+/// Of the sessions of one account, in a minute, from wherever.
+const PER_ACCOUNT: u32 = 3;
+const ROUTE: &str = "refresh";
 
 pub(super) fn first_session(call: &mut Call, user: UserId) -> SessionRow {
     let id = SessionId::new(call.now, call.entropy());
@@ -71,6 +76,7 @@ pub async fn refresh(ctx: &Ctx, call: &mut Call, token: &str) -> Result<TokenPai
         NotAuthenticated::WrongType => NotAuthenticated::NoRefreshToken,
         other => other,
     })?;
+    rates::spend(ctx, call, ROUTE, &claims.sub.to_string(), PER_ACCOUNT).await?;
     for _ in 0..TRIES {
         let (session, user) = look(ctx, &claims).await?;
         let session = session.filter(|session| is_live(session, call));
@@ -95,6 +101,27 @@ pub async fn refresh(ctx: &Ctx, call: &mut Call, token: &str) -> Result<TokenPai
             if save(ctx, &mut session).await? {
                 return Err(NotAuthenticated::Invalid.into());
             }
+        }
+    }
+    Err(Refusal::Busy)
+}
+
+/// Ends all sessions of somebody.
+pub(super) async fn end_sessions(ctx: &Ctx, user: UserId) -> Result<(), Refusal> {
+    for _ in 0..TRIES {
+        let first = keys::session(user, SessionId(Uuid::nil()));
+        let last = keys::session(user, SessionId(Uuid::max()));
+        let range = Range::Between(first.sk, last.sk);
+        let order = Order::Ascending;
+        let all: Vec<SessionRow> =
+            ctx.store.query_range(&first.pk, range, order, SESSIONS_MAX).await?;
+        let open: Vec<_> = all.into_iter().filter(|session| !session.revoked).collect();
+        if open.is_empty() {
+            return Ok(());
+        }
+        for mut session in open {
+            session.revoked = true;
+            save(ctx, &mut session).await?;
         }
     }
     Err(Refusal::Busy)

@@ -96,7 +96,8 @@ pub(crate) async fn post_with(
                 let first = posted(ctx, wish).await?;
                 return Ok(Some(first.ok_or_else(|| Broken("a claim of credits is gone".into()))?));
             }
-            Err(TransactFailed::Conditions(_) | TransactFailed::Contended) => {}
+            Err(TransactFailed::Conditions(_)) => {}
+            // What stays contended was tried for long enough.
             Err(other) => return Err(other.into()),
         }
         // Full jitter.

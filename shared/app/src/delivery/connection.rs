@@ -4,9 +4,9 @@ use framefair_domain::id::{JobId, ProviderId};
 use framefair_domain::signing::{self, SignatureRefused};
 use framefair_domain::time::{SECOND_MS, Timestamp};
 use framefair_store::rows::{Connection, NodeRow, ProviderRow, RelayRow};
-use framefair_store::{Update, When, Write, WriteFailed, keys};
+use framefair_store::{Queue, Update, When, Write, WriteFailed, keys};
 
-use crate::{Call, Ctx, Refusal, fleet, provider};
+use crate::{Call, Ctx, Refusal, Replaced, fleet, provider};
 
 /// A relay's claim to its slot lives this long without renewal.
 const RELAY_LEASE_MS: i64 = 30 * SECOND_MS;
@@ -51,9 +51,19 @@ pub async fn connect(
         Err(other) => return Err(other.into()),
     }
     let session = stand(ctx, call, id, connection.clone(), None).await?;
-    let row = show_connected(ctx, call, id).await?;
-    fleet::came(ctx, call, id, &connection).await?;
-    Ok(Connected { session, relay: row.abilities.relay })
+    let shown = async {
+        let row = show_connected(ctx, call, id).await?;
+        fleet::came(ctx, call, id, &connection).await?;
+        Ok::<_, Refusal>(row)
+    };
+    match shown.await {
+        Ok(row) => Ok(Connected { session, relay: row.abilities.relay }),
+        Err(refusal) => {
+            // Who is turned away stands nowhere.
+            disconnect(ctx, call, session, call.now).await?;
+            Err(refusal)
+        }
+    }
 }
 
 /// Makes this socket the node's only one, in whatever dialect. Who speaks there has proven that it is
@@ -65,13 +75,18 @@ pub(crate) async fn stand(
     connection: Connection,
     slots: Option<u32>,
 ) -> Result<Session, Refusal> {
+    let mut before = None;
     let node = change_node(ctx, call, id, |node| {
         node.fence += 1;
         node.slots = slots.unwrap_or(node.slots);
-        node.connection = Some(connection.clone());
+        before = node.connection.replace(connection.clone());
         true
     });
     let fence = node.await?.map_or(0, |node| node.fence);
+    // Who carries both of them sees that by itself.
+    if let Some(before) = before.filter(|before| before.relay != connection.relay) {
+        ctx.hint(Queue::Relay(before.relay), &Replaced { node: id, fence }, 0).await;
+    }
     Ok(Session { node: id, fence })
 }
 
@@ -109,11 +124,13 @@ pub(crate) struct Absence {
     pub relay_gone: bool,
 }
 
-/// The socket is gone; a newer one of the same node stays untouched. Says what the node holds.
+/// The socket is gone, after the node was `heard` on it last; a newer one of the same node stays untouched. Says
+/// what the node holds.
 pub async fn disconnect(
     ctx: &Ctx,
     call: &Call,
     session: Session,
+    heard: Timestamp,
 ) -> Result<Option<NodeRow>, Refusal> {
     let node = change_node(ctx, call, session.node, |node| {
         let ours = node.fence == session.fence && node.connection.is_some();
@@ -123,7 +140,7 @@ pub async fn disconnect(
     .await?;
     if node.is_some() {
         show_gone(ctx, call, session.node).await?;
-        fleet::left(ctx, call, session.node).await?;
+        fleet::left(ctx, call, session.node, heard).await?;
     }
     Ok(node)
 }
@@ -147,9 +164,9 @@ pub(crate) async fn absence(
     let relay = ctx.store.get::<RelayRow>(&keys::relay(connection.relay)).await?;
     let since = match relay {
         None => node.changed,
+        Some(relay) if relay.carries(connection, call.now) => return Ok(None),
         Some(relay) if relay.boot != connection.boot => relay.since,
-        Some(relay) if relay.until <= call.now => relay.until,
-        Some(_) => return Ok(None),
+        Some(relay) => relay.until,
     };
     Ok(Some(Absence { since, relay_gone: true }))
 }
@@ -240,7 +257,7 @@ pub(super) async fn change_node(
     ctx: &Ctx,
     call: &Call,
     id: ProviderId,
-    change: impl Fn(&mut NodeRow) -> bool,
+    mut change: impl FnMut(&mut NodeRow) -> bool,
 ) -> Result<Option<NodeRow>, Refusal> {
     for _ in 0..TRIES {
         let known = ctx.store.get::<NodeRow>(&keys::node(id)).await?;

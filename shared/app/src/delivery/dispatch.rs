@@ -203,7 +203,7 @@ async fn claim(
                 return Ok(None);
             }
             if node.leases.len() >= slots(&node) {
-                drop_stale_leases(ctx, call, &node).await?;
+                drop_stale(ctx, call, &node).await?;
             }
         }
     }
@@ -221,9 +221,21 @@ async fn claim(
     .await
 }
 
+/// Looks whether a node that is full holds what it lists.
+pub(crate) async fn drop_stale_leases(
+    ctx: &Ctx,
+    call: &Call,
+    node: ProviderId,
+) -> Result<(), Refusal> {
+    match ctx.store.get::<NodeRow>(&keys::node(node)).await? {
+        Some(node) => drop_stale(ctx, call, &node).await,
+        None => Ok(()),
+    }
+}
+
 /// Frees places whose job moved on without them: a crash between the two writes of a lease, or of
 /// its end, leaves such a place.
-async fn drop_stale_leases(ctx: &Ctx, call: &Call, node: &NodeRow) -> Result<(), Refusal> {
+async fn drop_stale(ctx: &Ctx, call: &Call, node: &NodeRow) -> Result<(), Refusal> {
     for (key, epoch) in &node.leases {
         let Ok(id) = key.parse() else { continue };
         let job = ctx.job(id).await?;

@@ -43,7 +43,7 @@ pub async fn assignment(ctx: &Ctx, id: JobId) -> Result<Option<Order>, Refusal> 
             let scene_url = objects.presign_get(&object, LINK_SECONDS, None, None).await?;
             Work::Frames { job: Box::new(job), scene_url }
         }
-        AnyJob::Creator(job) => Work::Payload(Box::new(payload(ctx, job).await?)),
+        AnyJob::Creator(job) => Work::Payload(Box::new(payload(ctx, job, &lease).await?)),
     };
     Ok(Some(Order { lease, epoch, work }))
 }

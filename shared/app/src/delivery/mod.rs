@@ -16,8 +16,8 @@ pub use connection::{
     ready, renew_relay, take_relay,
 };
 pub(crate) use connection::{SLOTS_MAX, absence, first_row, look_after_providers, stand};
-pub(crate) use dispatch::others_able;
 pub use dispatch::{Dispatched, dispatch};
+pub(crate) use dispatch::{drop_stale_leases, others_able};
 pub use framefair_store::rows::{Connection, ProgressRow, Pulse};
 pub use hand_in::{HandIn, Handed, hand_back, hand_in};
 use lease::holds;

@@ -221,6 +221,11 @@ pub(crate) async fn end_attempt_once(
     tell(ctx, &node, id).await;
     if let Deal::Creator(deal) = &job.deal {
         jobs::vacated(ctx, call, &node, id, deal).await;
+        if matches!(end, AttemptEnd::Failed | AttemptEnd::Rejected)
+            && let Err(refusal) = jobs::failed(ctx, call, node.id, id).await
+        {
+            tracing::warn!(node = %node.id, %refusal, "What a node holds was not taken off it");
+        }
     }
     Ok(Reported::Recorded)
 }
@@ -244,14 +249,17 @@ fn apply(
         AttemptEnd::SceneFault => Event::SceneFault,
     };
     let effects = step(job, event, now).map_err(|_| Refusal::StaleLease)?;
+    let is_declined = matches!(end, AttemptEnd::Released | AttemptEnd::Busy);
+    if let Deal::Creator(deal) = &mut job.deal
+        && !is_declined
+    {
+        deal.errors.push(error.to_owned());
+    }
     match end {
         AttemptEnd::Failed | AttemptEnd::Rejected => {
             job.task.failures += 1;
             job.task.not_before = Some(backoff(now, job.task.failures));
             job.error = Some(error.to_owned());
-            if let Deal::Creator(deal) = &mut job.deal {
-                deal.errors.push(error.to_owned());
-            }
             remember(job, node);
         }
         AttemptEnd::Blamed => {

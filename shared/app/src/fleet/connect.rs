@@ -2,13 +2,14 @@
 //! when it goes, and never in between.
 
 use framefair_domain::id::ProviderId;
+use framefair_domain::time::Timestamp;
 use framefair_store::rows::FleetRow;
 use framefair_store::{Check, Index, Update, When, WriteFailed, keys};
 
 use super::{Member, list};
 use crate::account::NotAuthenticated;
 use crate::delivery::{self, Connection, Session};
-use crate::{Call, Ctx, Refusal};
+use crate::{Call, Ctx, Refusal, jobs};
 
 /// Makes this socket the node's only one, if its token is the one that is good.
 pub async fn connect(
@@ -23,7 +24,12 @@ pub async fn connect(
         written => written?,
     };
     let session = delivery::stand(ctx, call, node.id, place, Some(row.slots)).await?;
-    list(ctx, call, &row).await?;
+    if let Err(refusal) = list(ctx, call, &row).await {
+        // Who is turned away stands nowhere.
+        delivery::disconnect(ctx, call, session, call.now).await?;
+        return Err(refusal);
+    }
+    jobs::arrived(ctx, call, &row).await;
     Ok(session)
 }
 
@@ -38,14 +44,20 @@ pub(crate) async fn came(
         return Ok(());
     }
     let row = ctx.store.update_returning::<FleetRow>(comes(node, call, place)).await?;
-    list(ctx, call, &row).await
+    list(ctx, call, &row).await?;
+    jobs::arrived(ctx, call, &row).await;
+    Ok(())
 }
 
-/// The node's only socket is gone: from now on silence counts.
-pub(crate) async fn left(ctx: &Ctx, call: &Call, node: ProviderId) -> Result<(), Refusal> {
-    let goes = lives(node, call)
-        .remove("socket")
-        .index(Index::Due, Some(keys::fleet_heard(call.now, node)));
+/// The node's only socket is gone: its silence counts from when it was heard of last.
+pub(crate) async fn left(
+    ctx: &Ctx,
+    call: &Call,
+    node: ProviderId,
+    heard: Timestamp,
+) -> Result<(), Refusal> {
+    let goes =
+        lives(node, heard).remove("socket").index(Index::Due, Some(keys::fleet_heard(heard, node)));
     match ctx.store.update_returning::<FleetRow>(goes).await {
         // It never registered here.
         Err(WriteFailed::Condition) => Ok(()),
@@ -55,9 +67,9 @@ pub(crate) async fn left(ctx: &Ctx, call: &Call, node: ProviderId) -> Result<(),
 
 fn comes(node: ProviderId, call: &Call, place: &Connection) -> Update {
     let place_in_index = keys::fleet_stands(place, node);
-    lives(node, call).set("socket", place).index(Index::Due, Some(place_in_index))
+    lives(node, call.now).set("socket", place).index(Index::Due, Some(place_in_index))
 }
 
-fn lives(node: ProviderId, call: &Call) -> Update {
-    Update::at(keys::fleet(node), When::Present).set("beat", call.now)
+fn lives(node: ProviderId, heard: Timestamp) -> Update {
+    Update::at(keys::fleet(node), When::Present).set("beat", heard)
 }

@@ -3,6 +3,7 @@
 mod admit;
 mod beat;
 mod capable;
+mod capacity;
 mod census;
 mod connect;
 mod register;
@@ -14,6 +15,7 @@ pub use admit::admit;
 pub use beat::{Beat, authenticate, beat};
 use capable::list;
 pub(crate) use capable::{busier, kinds, moved, rank};
+pub use capacity::{COUNTED_MAX, Capacity, Nodes, capacity};
 pub use census::Census;
 pub(crate) use census::census;
 pub use connect::connect;

@@ -98,9 +98,12 @@ pub async fn register(ctx: &Ctx, call: &mut Call, wish: Enrolment) -> Result<Enr
     let when = known.map_or(When::Absent, |known| When::Rev(known.rev));
     let node = delivery::first_row(call, id).into();
     let writes = vec![Write::put(&row, when), Write::put(&spec, When::Always), node];
+    // First, since afterwards nobody knows any more what it was listed for.
+    if let Some(before) = &before {
+        unlist(ctx, before, &spec).await?;
+    }
     if ctx.store.transact(writes).await.done()? {
-        if let Some(before) = before {
-            unlist(ctx, &before, &spec).await?;
+        if before.is_some() {
             list(ctx, call, &row).await?;
         }
         tracing::info!(node = %id, proven = row.proven, "Registered a node");

@@ -1,6 +1,7 @@
 //! What the end of a job means for the credits that it holds.
 
 use framefair_domain::id::JobId;
+use framefair_domain::job::RETRIES_MAX;
 use framefair_domain::time::Timestamp;
 use framefair_store::rows::{CreatorDeal, CreatorJob, DeadLetterRow, Direction, Source, Task};
 use framefair_store::{Update, When, Write, keys};
@@ -37,7 +38,7 @@ pub(crate) fn given_up(job: JobId, task: &Task, deal: &CreatorDeal, now: Timesta
         payload: deal.payload.clone(),
         errors: deal.errors.clone(),
         failed: now,
-        retries: task.failures,
+        retries: task.failures.min(RETRIES_MAX),
     };
     Write::put(&letter, When::Always)
 }

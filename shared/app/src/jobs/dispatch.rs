@@ -12,9 +12,9 @@ use super::payload::Payload;
 use super::price::price;
 use super::seat::{Ask, Seat, Seats};
 use super::{TRIES, charge};
-use crate::delivery::{Dispatched, give_up, grant, tell};
+use crate::delivery::{Dispatched, drop_stale_leases, give_up, grant, tell};
 use crate::idempotency::{Claim, Claiming, IdempotencyKey, Input};
-use crate::uploads::Pass;
+use crate::uploads::{self, Pass};
 use crate::write::{Done, replace};
 use crate::{Call, Ctx, Refusal, credits, sweep};
 
@@ -22,6 +22,8 @@ use crate::{Call, Ctx, Refusal, credits, sweep};
 const FIRST_LOOK_MS: i64 = MINUTE_MS;
 /// How soon to look again for a node when none is free.
 const LOOK_AGAIN_MS: i64 = 15 * SECOND_MS;
+/// Who was refused oftener is not offered for ever.
+const DECLINES_MAX: u32 = 10;
 
 #[derive(Clone, Debug, Deserialize, Validate)]
 pub struct Wish {
@@ -39,7 +41,7 @@ pub struct Placed {
     pub node: ProviderId,
 }
 
-/// Refused for want of credits before anybody looks for a node. Where all nodes are full the job waits for
+/// Who has too few credits is told so whether or not there is a node. Where all nodes are full the job waits for
 /// the first free place. `pass` is for the upload that is the payload, if one is.
 pub async fn dispatch(
     ctx: &Ctx,
@@ -49,28 +51,41 @@ pub async fn dispatch(
     wish: Wish,
     pass: Option<&Pass>,
 ) -> Result<Placed, Refusal> {
-    let input = Payload::read(&wish.payload_ref).input(ctx, call, pass).await?;
-    dispatch_with(ctx, call, user, key, wish, input).await
+    dispatch_from(ctx, call, user, key, wish, Given::Caller(pass)).await
 }
 
-/// The same with a payload that was looked up before.
-pub(super) async fn dispatch_with(
+/// Who says what the payload is.
+pub(super) enum Given<'a> {
+    /// It is to be looked up, with what the caller shows for it.
+    Caller(Option<&'a Pass>),
+    /// It was looked up for another job.
+    Before(Option<InputRow>),
+}
+
+pub(super) async fn dispatch_from(
     ctx: &Ctx,
     call: &mut Call,
     user: UserId,
     key: Option<IdempotencyKey>,
     wish: Wish,
-    lies: Option<InputRow>,
+    from: Given<'_>,
 ) -> Result<Placed, Refusal> {
     let payload = Payload::read(&wish.payload_ref);
     let ask = Ask { kind: &wish.job_type, gpu: payload.gpu };
     let input = Input::default().with(&wish.job_type).with(&wish.payload_ref);
     let name = key.map(|key| Claiming::new(&key, "dispatch", &user.to_string(), input));
-    let price = price(ctx, ask.kind).await?;
     let id = JobId::new(call.now, call.entropy());
     let _turn = ctx.turns.take(user).await;
-    let mut glance = ctx.store.get_eventual::<BalanceRow>(&keys::balance(user)).await?;
-    let mut seats = None;
+    let balance = keys::balance(user);
+    let (price, mut glance, mut seats) = tokio::try_join!(
+        price(ctx, ask.kind),
+        async { Ok(ctx.store.get_eventual::<BalanceRow>(&balance).await?) },
+        Seats::look(ctx, ask, &[]),
+    )?;
+    let (pass, mut lies) = match from {
+        Given::Caller(pass) => (pass, None),
+        Given::Before(input) => (None, Some(input)),
+    };
     for _ in 0..TRIES {
         let balance = match glance.take().filter(|balance| balance.available >= price) {
             Some(balance) => balance,
@@ -81,9 +96,12 @@ pub(super) async fn dispatch_with(
             let short = Refusal::InsufficientCredits { available, requested: price };
             return made(ctx, call, name.as_ref()).await?.ok_or(short);
         }
-        let seats = match &mut seats {
-            Some(seats) => seats,
-            none => none.insert(Seats::look(ctx, ask, &[]).await?),
+        let input = match &lies {
+            Some(input) => input.clone(),
+            None => match payload.input(ctx, call, pass).await {
+                Ok(input) => lies.insert(input).clone(),
+                Err(bad) => return made(ctx, call, name.as_ref()).await?.ok_or(bad),
+            },
         };
         let seat = seats.next(ctx, call).await?;
         let node = seat.as_ref().map(|seat| seat.node.id).or(seats.full);
@@ -108,7 +126,7 @@ pub(super) async fn dispatch_with(
                 number: balance.jobs + 1,
                 kind: wish.job_type.clone(),
                 payload: wish.payload_ref.clone(),
-                input: lies.clone(),
+                input,
                 price,
                 priority: payload.priority,
                 gpu: payload.gpu,
@@ -128,6 +146,8 @@ pub(super) async fn dispatch_with(
         let claim = writes.len() + 1;
         writes.push(Write::put(&job, When::Absent));
         writes.extend(name.iter().map(|name| name.put(call, &id.to_string())));
+        let kept = writes.len();
+        writes.extend(payload.upload().map(|upload| uploads::keep(upload, call.now)));
         match ctx.store.transact(writes).await {
             Ok(()) => {
                 tracing::info!(job = %id, %node, kind = ask.kind, "Dispatched a job");
@@ -140,10 +160,13 @@ pub(super) async fn dispatch_with(
             Err(TransactFailed::Conditions(failed)) if failed.contains(&claim) => {
                 return made(ctx, call, name.as_ref()).await?.ok_or(Refusal::Busy);
             }
+            Err(TransactFailed::Conditions(failed)) if failed.contains(&kept) => {
+                return Err(payload.is_gone());
+            }
             // The balance, the node, or both have moved on.
             Err(TransactFailed::Conditions(_) | TransactFailed::Contended) => {
                 if seats.is_exhausted() {
-                    *seats = Seats::look(ctx, ask, &[]).await?;
+                    seats = Seats::look(ctx, ask, &[]).await?;
                 }
             }
             Err(other) => return Err(other.into()),
@@ -191,11 +214,14 @@ fn lease(ctx: &Ctx, call: &Call, job: &mut CreatorJob, seat: &Seat) -> Result<()
 pub(crate) async fn dispatch_again(
     ctx: &Ctx,
     call: &mut Call,
-    mut job: CreatorJob,
+    job: CreatorJob,
 ) -> Result<Dispatched, Refusal> {
     let (kind, gpu) = (job.deal.kind.clone(), job.deal.gpu);
     let ask = Ask { kind: &kind, gpu };
     let failed_by = job.task.failed_by.clone();
+    if is_worn_out(ctx, call, &job) {
+        return given_up(ctx, call, job).await;
+    }
     let mut seats = Seats::look(ctx, ask, &failed_by).await?;
     while let Some(seat) = seats.next(ctx, call).await? {
         let mut leased = job.clone();
@@ -216,15 +242,24 @@ pub(crate) async fn dispatch_again(
             }
         }
     }
+    if let Some(full) = seats.full {
+        drop_stale_leases(ctx, call, full).await?;
+    }
     let somebody = seats.full.is_some() || seats.is_one_closed;
     if !has_waited_too_long(ctx, call, &job, somebody) {
         let waits = sweep::redate(ctx, job, call.now.plus_ms(LOOK_AGAIN_MS)).await?;
         return Ok(if waits { Dispatched::Nothing } else { Dispatched::Later(SECOND_MS) });
     }
+    given_up(ctx, call, job).await
+}
+
+async fn given_up(ctx: &Ctx, call: &Call, mut job: CreatorJob) -> Result<Dispatched, Refusal> {
+    let kind = job.deal.kind.clone();
     if !give_up(call, &mut job, "No node could take the job; nothing was charged") {
         return Ok(Dispatched::Nothing);
     }
     job.due = None;
+    job.deal.updated = call.now;
     let mut writes = vec![replace(&mut job)];
     writes.extend(charge::void(&job.deal));
     writes.push(charge::given_up(job.id, &job.task, &job.deal, call.now));
@@ -232,6 +267,11 @@ pub(crate) async fn dispatch_again(
         ctx.metrics.job_failed(&kind);
     }
     Ok(Dispatched::Nothing)
+}
+
+/// Whether it was there for as long as a job may wait, and was declined all the while.
+fn is_worn_out(ctx: &Ctx, call: &Call, job: &CreatorJob) -> bool {
+    job.task.declines > DECLINES_MAX && call.now.since_ms(job.created) >= ctx.platform.wait_max_ms
 }
 
 /// Long where nothing was tried yet, or where somebody is there who will have time; short between two attempts.

@@ -4,7 +4,7 @@ use framefair_domain::id::JobId;
 use framefair_store::rows::JobRow;
 use framefair_store::{Index, Order, Range, When, Write, keys};
 
-use super::dispatch::{Placed, Wish, dispatch_with};
+use super::dispatch::{Given, Placed, Wish, dispatch_from};
 use crate::{Call, Ctx, IdempotencyKey, Refusal};
 
 pub use framefair_store::rows::DeadLetterRow as DeadLetter;
@@ -30,7 +30,7 @@ pub async fn redrive(ctx: &Ctx, call: &mut Call, id: JobId) -> Result<Placed, Re
     let key = IdempotencyKey::new(&format!("redrive-{id}"))?;
     let wish = Wish { job_type: job.deal.kind, payload_ref: job.deal.payload };
     let (user, input) = (job.deal.user, job.deal.input);
-    let placed = dispatch_with(ctx, call, user, Some(key), wish, input).await?;
+    let placed = dispatch_from(ctx, call, user, Some(key), wish, Given::Before(input)).await?;
     ctx.store.write(Write::delete(keys::dead_letter(id), When::Always)).await?;
     Ok(placed)
 }

@@ -78,6 +78,19 @@ impl<'a> Payload<'a> {
         }
     }
 
+    /// The upload that it is, if it is one.
+    pub(super) fn upload(&self) -> Option<UploadId> {
+        match self.kind {
+            Kind::Upload(id) => Some(id),
+            Kind::Elsewhere | Kind::Ipfs | Kind::Inline => None,
+        }
+    }
+
+    /// What is said when the upload was removed in between.
+    pub(super) fn is_gone(&self) -> Refusal {
+        Refusal::field(FIELD, format!("{FIELD}: this upload is not here any more"))
+    }
+
     /// Where it lies here, if it does. Refuses what no node could be given.
     pub(super) async fn input(
         &self,

@@ -24,7 +24,7 @@ fn documented(kind: &str) -> Credits {
 }
 
 /// A price that was changed within the last second may still be the old one.
-pub(super) async fn price(ctx: &Ctx, kind: &str) -> Result<Credits, Refusal> {
+pub(crate) async fn price(ctx: &Ctx, kind: &str) -> Result<Credits, Refusal> {
     let set = ctx.store.get_eventual::<PricesRow>(&keys::prices()).await?;
     let set = set.and_then(|row| row.credits.get(kind).copied());
     Ok(set.unwrap_or_else(|| documented(kind)))

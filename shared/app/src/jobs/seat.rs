@@ -6,15 +6,13 @@ use framefair_domain::time::{MINUTE_MS, Timestamp};
 use framefair_store::rows::{FleetRow, NodeRow, Place, Presence};
 use framefair_store::{Check, Cursor, Index, Order, Range, Update, When, Write, WriteFailed, keys};
 
+use super::breaker::{has_place, is_closed, places};
 use crate::{Call, Ctx, Refusal, delivery, fleet};
 
 /// So many nodes are looked at together; of those in the same place any may be the first.
 const LOOKED_AT: usize = 8;
 /// Where none of them has a place, so many more times.
 const PAGES_MAX: usize = 4;
-/// So many failed attempts in a row close a node; after this one job tries it.
-const FAILURES_MAX: u32 = 3;
-const CLOSED_MS: i64 = 5 * MINUTE_MS;
 /// Who was silent for so long is listed no more until it shows itself; what was listed a moment ago stays.
 const FORGOTTEN_AFTER_MS: i64 = 5 * MINUTE_MS;
 const JUST_LISTED_MS: i64 = MINUTE_MS;
@@ -119,12 +117,12 @@ impl<'a> Seats<'a> {
             demote(ctx, call, id, self.ask, place, since).await;
             return Ok(None);
         }
+        if has_place(call, &node) {
+            return Ok(Some(Seat { node, place }));
+        }
         if is_closed(call, &node) {
             self.is_one_closed = true;
             return Ok(None);
-        }
-        if node.leases.len() < node.slots as usize {
-            return Ok(Some(Seat { node, place }));
         }
         self.full.get_or_insert(id);
         Ok(None)
@@ -146,7 +144,7 @@ impl Seat {
         let lease = Update::at(keys::node(id), When::Present)
             .set(["leases", &job.to_string()], epoch)
             .add("rev", 1)
-            .require(Check::fewer("leases", self.node.slots))
+            .require(Check::fewer("leases", places(&self.node)))
             .require(Check::equals("fence", self.node.fence));
         let place = fleet::busier(self.place, &self.node);
         [lease.into(), fleet::moved(id, ask.kind, ask.gpu, place).into()]
@@ -167,11 +165,6 @@ async fn silent_since(
     let beat = row.and_then(|row| row.beat);
     let silent = Health::of(beat, call.now) != Health::Healthy;
     Ok(silent.then(|| beat.unwrap_or(node.changed)))
-}
-
-fn is_closed(call: &Call, node: &NodeRow) -> bool {
-    let recent = node.failed.is_some_and(|at| call.now.since_ms(at) < CLOSED_MS);
-    node.failures >= FAILURES_MAX && (recent || !node.leases.is_empty())
 }
 
 /// Who shows no life stands in nobody's way: behind all others first, and in the end off the list. A relay that

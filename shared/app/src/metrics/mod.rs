@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 pub use pending::Metrics;
 pub use read::{Answered, Jobs, Readings, read};
 
-use crate::{Call, Ctx};
+use crate::{Call, Ctx, jobs};
 
 /// One process writes at most once within this time, unless somebody asks for all of it.
 pub const FLUSH_EVERY_MS: i64 = 5_000;
@@ -26,9 +26,7 @@ pub const FLUSH_EVERY_MS: i64 = 5_000;
 const FLUSH_WITHIN: Duration = Duration::from_millis(500);
 /// Upper bounds of the times that answers take; what takes longer than the last is counted beside them.
 pub const BOUNDS_MS: [u64; 11] = [5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000];
-/// Types of jobs that are told apart. A new word of a caller is `other`, so that nobody can invent labels.
-pub const JOB_TYPES: [&str; 6] =
-    ["render", "inference", "generic", "cpu_benchmark", "echo", OTHER_TYPE];
+/// A new word of a caller, so that nobody can invent labels.
 const OTHER_TYPE: &str = "other";
 
 /// Items are named after what they count.
@@ -43,7 +41,7 @@ const WITHIN: &str = "within_";
 const TOOK_US: &str = "took_us";
 
 fn known_type(job_type: &str) -> &'static str {
-    JOB_TYPES.into_iter().find(|known| *known == job_type).unwrap_or(OTHER_TYPE)
+    jobs::TYPES.into_iter().find(|known| *known == job_type).unwrap_or(OTHER_TYPE)
 }
 
 impl Metrics {

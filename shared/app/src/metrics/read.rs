@@ -8,11 +8,11 @@ use framefair_store::rows::{MetricsRow, RelayRow};
 use futures::future::{try_join, try_join_all};
 
 use super::{
-    ANSWERS, BOUNDS_MS, COMPLETED, CREDITS, DISPATCHED, FAILED, JOB_TYPES, STATUS, TOOK_US, WITHIN,
+    ANSWERS, BOUNDS_MS, COMPLETED, CREDITS, DISPATCHED, FAILED, OTHER_TYPE, STATUS, TOOK_US, WITHIN,
 };
 use crate::account::NotAuthenticated;
 use crate::fleet::{Census, census};
-use crate::{Call, Ctx, Refusal};
+use crate::{Call, Ctx, Refusal, jobs};
 
 /// How often a route answered, and how fast.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,10 +62,11 @@ pub async fn read(ctx: &Ctx, call: &mut Call, shown: Option<&str>) -> Result<Rea
     let (shards, relays) = try_join(shards, ctx.store.get_many::<RelayRow>(&slots)).await?;
     let nodes = census(ctx, call, &relays).await?;
     let alive = relays.iter().filter(|relay| relay.until > call.now);
+    let types = jobs::TYPES.into_iter().chain([OTHER_TYPE]);
     let mut readings = Readings {
         sockets: alive.map(|relay| u64::from(relay.sockets)).sum(),
         nodes,
-        jobs: JOB_TYPES.into_iter().map(|known| (known, Jobs::default())).collect(),
+        jobs: types.map(|known| (known, Jobs::default())).collect(),
         ..Readings::default()
     };
     for item in shards.into_iter().flatten() {

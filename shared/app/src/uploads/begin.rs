@@ -186,6 +186,7 @@ fn fresh(ctx: &Ctx, call: &Call, id: UploadId, wish: Begin) -> Result<UploadRow,
         created: call.now,
         expires,
         done: None,
+        kept: None,
     })
 }
 

@@ -18,7 +18,7 @@ pub use pass::{Pass, Proof, UploadSecret, WeakSecret};
 pub(crate) use quota::{Entry, room};
 pub use remove::forget;
 pub(crate) use remove::{drop_file, leaving, release_paid, sweep};
-pub(crate) use take::{Taken, look, take};
+pub(crate) use take::{Taken, keep, look, take};
 
 /// Every part but the last has this many bytes.
 pub const PART_BYTES: u64 = 16 << 20;

@@ -1,8 +1,9 @@
 //! A complete upload becomes somebody's scene or result.
 
 use framefair_domain::id::UploadId;
-use framefair_store::keys;
+use framefair_domain::time::{HOUR_MS, Timestamp};
 use framefair_store::rows::{UploadKind, UploadRow};
+use framefair_store::{Index, Update, When, Write, keys};
 
 use super::Pass;
 use crate::{Broken, Call, Ctx, Refusal};
@@ -64,6 +65,18 @@ pub(crate) async fn look(
     let upload = open(ctx, id).await?;
     let is_whole = upload.done.is_some() || matches!(pass, Pass::Proof(_));
     if is_whole && upload.expires > call.now { Ok(upload) } else { Err(Refusal::NotFound) }
+}
+
+/// A job that may wait for a day, and be worked on for another, has its payload for as long.
+const KEPT_MS: i64 = 49 * HOUR_MS;
+
+/// The write by which an upload, if it is still there, is kept for a job that begins now.
+pub(crate) fn keep(id: UploadId, now: Timestamp) -> Write {
+    let until = now.plus_ms(KEPT_MS);
+    Update::at(keys::upload(id), When::Present)
+        .set("kept", until)
+        .index(Index::Due, Some(keys::upload_due(id, until)))
+        .into()
 }
 
 impl Ctx {

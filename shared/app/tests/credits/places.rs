@@ -2,11 +2,12 @@
 
 use framefair_app::delivery::{self, Connection, Dispatched, Session};
 use framefair_app::jobs::{self, CreatorJob, Placed, Wish};
-use framefair_app::{Call, Ctx, Hint, Queue, Refusal};
+use framefair_app::{Call, Ctx, Hint, Queue, Refusal, fleet};
 use framefair_domain::credits::Credits;
 use framefair_domain::id::{JobId, UserId};
+use framefair_domain::job::State;
 use framefair_domain::time::MINUTE_MS;
-use framefair_store::rows::{CapabilityRow, JobRow, Place, Presence};
+use framefair_store::rows::{CapabilityRow, FleetRow, JobRow, Place, Presence};
 use framefair_store::{Update, When, keys};
 
 use crate::ground::Ground;
@@ -67,13 +68,22 @@ async fn a_node_that_is_gone_for_minutes_is_listed_no_more_until_it_comes_back()
     relay(&ctx, &Call::live()).await;
     let gone = node(&ctx, 1, &["echo"]).await;
     let mut later = Call::new(Call::live().now.plus_ms(10 * MINUTE_MS), [7; 32]);
+    let nodes = async |call: &Call| {
+        let echo = fleet::capacity(&ctx, call).await.unwrap();
+        echo.into_iter().find(|it| it.job_type == "echo").unwrap().any.there
+    };
+    assert_eq!((nodes(&Call::live()).await, nodes(&later).await), (1, 0));
     for _ in 0..2 {
         dispatch(&ctx, &mut later, user, wish("echo")).await.unwrap_err();
     }
     assert_eq!(place(&ctx, gone, "echo").await, None);
     // A socket that stands again lists it again.
     relay(&ctx, &later).await;
-    delivery::disconnect(&ctx, &later, gone).await.unwrap();
+    let heard = later.now.plus_ms(-2 * MINUTE_MS);
+    delivery::disconnect(&ctx, &later, gone, heard).await.unwrap();
+    let row = ctx.store.get::<FleetRow>(&keys::fleet(gone.node)).await.unwrap().unwrap();
+    assert_eq!(row.beat, Some(heard), "its silence counts from its last word");
+    assert_eq!(nodes(&later).await, 0);
     let heard = Place { presence: Presence::Heard, load: 0 };
     assert_eq!(place(&ctx, gone, "echo").await, Some(heard));
 }
@@ -116,6 +126,23 @@ async fn a_free_place_goes_to_other_kinds_of_work_as_well() {
     let other = dispatch(&ctx, &mut call, user, wish("echo-2")).await.unwrap();
     jobs::cancel(&ctx, &call, user, first.job).await.unwrap();
     assert_eq!(asked_for(&ctx).await, [other.job]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_comes_gets_as_many_of_those_who_wait_as_it_has_places() {
+    let ground = Ground::open().await;
+    let (ctx, user) = (ground.process(), ground.user("ada@example.com").await);
+    let mut call = Call::live();
+    relay(&ctx, &call).await;
+    node_that_says(&ctx, 1, &["echo"], serde_json::json!({ "slots": 1 })).await;
+    for _ in 0..3 {
+        dispatch(&ctx, &mut call, user, wish("echo")).await.unwrap();
+    }
+    let soon = dispatch(&ctx, &mut call, user, urgent("high")).await.unwrap();
+    assert_eq!(asked_for(&ctx).await, []);
+    node_that_says(&ctx, 2, &["echo"], serde_json::json!({ "slots": 2 })).await;
+    let asked = asked_for(&ctx).await;
+    assert_eq!((asked.len(), asked.contains(&soon.job)), (2, true));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -174,4 +201,32 @@ async fn a_free_place_goes_to_the_most_urgent_job_that_waits() {
     assert_eq!(asked_for(&ctx).await, [], "nobody waits any more");
     let balance = framefair_app::credits::balance(&ctx, user).await.unwrap();
     assert_eq!((balance.available, balance.held), (Credits::ZERO, Credits::ZERO));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_fails_job_after_job_loses_what_it_has_not_begun_and_is_tried_by_one() {
+    let ground = Ground::open().await;
+    let (ctx, user) = (ground.process(), ground.user("ada@example.com").await);
+    let mut call = Call::live();
+    relay(&ctx, &call).await;
+    let bad = node_that_says(&ctx, 1, &["echo"], serde_json::json!({ "slots": 5 })).await;
+    let mut held = Vec::new();
+    for _ in 0..5 {
+        held.push(dispatch(&ctx, &mut call, user, wish("echo")).await.unwrap().job);
+    }
+    jobs::started(&ctx, &call, bad, held[3], 1).await.unwrap();
+    for id in &held[..3] {
+        delivery::failed(&ctx, &call, bad, *id, 1, false, "no").await.unwrap();
+    }
+    let waiting = job(&ctx, held[4]).await;
+    assert_eq!((waiting.state, waiting.task.failures), (State::Queued, 0));
+    assert_eq!(job(&ctx, held[3]).await.state, State::Running, "it has begun");
+    delivery::failed(&ctx, &call, bad, held[3], 1, false, "no").await.unwrap();
+    // Five minutes later it is tried by one job, however many ask at once.
+    let mut later = Call::new(call.now.plus_ms(6 * MINUTE_MS), [7; 32]);
+    relay(&ctx, &later).await;
+    let tried = dispatch(&ctx, &mut later, user, wish("echo")).await.unwrap();
+    assert_eq!(job(&ctx, tried.job).await.state, State::Dispatched);
+    let second = dispatch(&ctx, &mut later, user, wish("echo")).await;
+    assert!(matches!(second, Err(Refusal::NoHealthyNode { .. })), "{second:?}");
 }

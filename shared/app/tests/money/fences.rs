@@ -50,7 +50,8 @@ async fn a_replaced_socket_writes_nothing_and_is_handed_nothing() {
     is_stale(delivery::decline(ctx, &world.call(), older, job, 1).await);
     is_stale(failed(&world, older, job).await);
     assert!(delivery::ready(ctx, &world.call(), older, 1).await.unwrap().is_empty());
-    assert_eq!(delivery::disconnect(ctx, &world.call(), older).await.unwrap(), None);
+    let call = world.call();
+    assert_eq!(delivery::disconnect(ctx, &call, older, call.now).await.unwrap(), None);
     assert_eq!(world.job(job).await, before);
     let told = ctx.store.get::<ProgressRow>(&keys::progress(job)).await.unwrap();
     assert_eq!(told, None);

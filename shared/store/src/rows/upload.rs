@@ -34,6 +34,9 @@ pub struct UploadRow {
     pub expires: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub done: Option<UploadDone>,
+    /// A job needs it until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,7 +61,8 @@ impl UploadRow {
 
     /// When what is left of it is removed.
     pub fn swept(&self) -> Timestamp {
-        self.expires.plus_ms(SWEPT_AFTER_MS)
+        let unused = self.expires.plus_ms(SWEPT_AFTER_MS);
+        self.kept.map_or(unused, |kept| kept.max(unused))
     }
 }
 

@@ -62,15 +62,23 @@ async fn bad_input_is_named_member_by_member_and_no_password_is_repeated() {
         (json!({ "email": "ada@example.com", "name": long, "password": PASSWORD }), vec!["name"]),
         (json!({ "email": 7, "password": PASSWORD }), vec!["email"]),
         (json!({ "email": "ada@example.com", "password": ["secret-word"] }), vec!["password"]),
+        (json!({ "email": "ada@example.com", "password": 24_681_357 }), vec!["password"]),
+        (json!({ "email": "ada@example.com" }), vec!["password"]),
+        (json!({ "password": PASSWORD, "name": "Ada" }), vec!["email"]),
     ] {
         let answer = post(&hub, "register", REGISTER, &body).await.is(422);
         let errors = answer.json()["errors"].as_array().expect("a list").clone();
         let mut named: Vec<&Value> = errors.iter().map(|error| &error["loc"][1]).collect();
         named.dedup();
         assert_eq!(named, members, "{errors:?}");
-        assert!(!String::from_utf8_lossy(&answer.bytes).contains("secret-word"));
+        let said = String::from_utf8_lossy(&answer.bytes);
+        assert!(!said.contains("secret-word") && !said.contains("24681357"), "{said}");
     }
-    for body in ["", "{", "[]", "null", "{\"email\":\"a@b.de\"}", "{} {}"] {
+    let token = hub.ask("POST", "/api/v1/auth/refresh").header("content-type", "application/json");
+    let answer = hub.call("refresh", token.body("\"secret-word\"")).await.is(422);
+    assert!(!String::from_utf8_lossy(&answer.bytes).contains("secret-word"));
+    let list = "[\"ada@example.com\", \"Ada\", \"correct horse\"]";
+    for body in ["", "{", "[]", "null", "{\"email\":\"a@b.de\"}", "{} {}", list] {
         let request = hub.ask("POST", REGISTER).header("content-type", "application/json");
         hub.call("register", request.body(body)).await.is(422);
     }
@@ -103,6 +111,18 @@ async fn whoever_asks_too_often_waits_and_so_does_who_asks_for_one_account() {
     }
     let too_often = |it: &Result<_, _>| matches!(it, Err(framefair_app::Refusal::TooOften));
     assert!((2..=7).contains(&answers.iter().filter(|it| too_often(it)).count()), "{answers:?}");
+    // The address has asked less often than it may, and still its answer says when to come back.
+    let other = Person::register(&hub, "lin@example.com").await;
+    let mut call = framefair_app::Call::live();
+    for _ in 0..3 {
+        let _ = framefair_app::account::refresh(&hub.machine.ctx, &mut call, &other.refresh).await;
+    }
+    let body = json!({ "refresh_token": other.refresh });
+    let refused = post(&hub, "refresh", "/api/v1/auth/refresh", &body).await;
+    if refused.status == 429 {
+        assert_eq!(refused.header("ratelimit-remaining"), "0");
+        assert!(!refused.header("retry-after").is_empty());
+    }
     hub.stop().await;
 }
 
@@ -111,7 +131,7 @@ async fn an_operator_makes_accounts_and_gives_roles_while_the_hub_runs() {
     let hub = Hub::of("creator", false).await;
     let books = framefair_local::Books::Folder(hub.data());
     let appoint =
-        async |email: &str, role| framefair_local::appoint(&books, email.into(), role).await;
+        async |email: &str, role| framefair_local::appoint(&books, email.into(), role, false).await;
     let made = appoint("root@example.com", Role::Admin).await.expect("made");
     let password = made.password.expect("a new account has a password");
     log_in(&hub, "root@example.com", &password).await.is(200);
@@ -122,14 +142,24 @@ async fn an_operator_makes_accounts_and_gives_roles_while_the_hub_runs() {
     assert_eq!(again.password, None);
     log_in(&hub, "root@example.com", &password).await.is(200);
     assert!(appoint("nobody", Role::User).await.is_err());
-    let credit = async |amount: &str, reference: Option<String>| {
-        framefair_local::credit(&books, "root@example.com", amount, reference).await
+    // Who has lost the password gets another one, and whoever has the old one is out.
+    let root = log_in(&hub, "root@example.com", &password).await.is(200).json();
+    let reset =
+        framefair_local::appoint(&books, "root@example.com".into(), Role::Admin, true).await;
+    let fresh = reset.expect("found").password.expect("a new password");
+    let access = root["access_token"].as_str().expect("a token");
+    let balance = hub.ask("GET", "/api/v1/credits/balance").bearer_auth(access);
+    hub.call("creditBalance", balance).await.is(401);
+    log_in(&hub, "root@example.com", &password).await.is(401);
+    log_in(&hub, "root@example.com", &fresh).await.is(200);
+    let credit = async |amount: &str, reference: &str| {
+        framefair_local::credit(&books, "root@example.com", amount, reference.into()).await
     };
-    let first = credit("2.5", Some("once".into())).await.expect("credited");
-    assert_eq!(credit("2.5", Some("once".into())).await.expect("credited"), first);
-    assert_eq!(credit("1", None).await.expect("credited").balance_after.to_string(), "3.5000");
+    let first = credit("2.5", "once").await.expect("credited");
+    assert_eq!(credit("2.5", "once").await.expect("credited"), first);
+    assert_eq!(credit("1", "again").await.expect("credited").balance_after.to_string(), "3.5000");
     for bad in ["-1", "0", "NaN", "1e3"] {
-        assert!(credit(bad, None).await.is_err(), "{bad}");
+        assert!(credit(bad, "bad").await.is_err(), "{bad}");
     }
     hub.stop().await;
 }

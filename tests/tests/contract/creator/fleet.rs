@@ -118,6 +118,40 @@ async fn a_steady_heartbeat_writes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_logged_in_sees_what_the_fleet_can_take() {
+    let hub = Hub::of("creator", false).await;
+    let ada = Person::register(&hub, "ada@example.com").await;
+    let shown = async || {
+        let fleet = ada.get(&hub, "nodeList", "/api/v1/nodes").await.is(200).json();
+        let rows = fleet["job_types"].as_array().expect("rows").clone();
+        move |name: &str| {
+            let row = rows.iter().find(|row| row["job_type"] == name).expect("a row");
+            ["nodes", "free", "gpu_nodes", "gpu_free", "waiting"].map(|of| row[of].as_u64())
+        }
+    };
+    assert_eq!(shown().await("render"), [0; 5].map(Some));
+    for seed in 1..=3 {
+        let node = register(&hub, &Machine::new(seed).registration()).await.is(201).json();
+        beat(&hub, &text(&node, "token"), &json!({ "current_load": 0 })).await.is(200);
+    }
+    assert_eq!(shown().await("render"), [3, 3, 3, 3, 0].map(Some));
+    assert_eq!(shown().await("inference"), [0; 5].map(Some));
+    let job = json!({ "job_type": "echo", "payload_ref": "x" });
+    for _ in 0..2 {
+        ada.post(&hub, "jobDispatch", "/api/v1/jobs/dispatch", &job).await.is(200);
+    }
+    // What has a job of one type has no place for another.
+    let row = shown().await;
+    assert_eq!(
+        (row("render"), row("echo")),
+        ([3, 1, 3, 1, 0].map(Some), [3, 1, 3, 1, 0].map(Some))
+    );
+    let nobody = hub.call("nodeList", hub.ask("GET", "/api/v1/nodes")).await.is(401);
+    assert_eq!(detail(&nobody), "Not authenticated");
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn only_a_nodes_own_token_speaks_for_it() {
     let hub = Hub::of("creator", false).await;
     let node = register(&hub, &Machine::new(1).registration()).await.is(201).json();

@@ -133,6 +133,8 @@ async fn nothing_is_dispatched_without_credits_or_without_a_healthy_node() {
     }
     for payload in ["ipfs://bafy", "upload:0195a2c4-7d3e-7a10-9c1b-2f4be3a1c001"] {
         dispatch(&hub, &ada, "echo", payload).await.is(422);
+        // Who cannot pay is told that first.
+        dispatch(&hub, &ada, "render", payload).await.is(402);
     }
     hub.stop().await;
 }

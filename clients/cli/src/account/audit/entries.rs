@@ -4,6 +4,7 @@
 use framefair_domain::credits::Credits;
 use framefair_domain::ledger::{Leaf, NOTHING_BEFORE, digits};
 use framefair_domain::merkle::leaf_hash;
+use framefair_domain::time::{MINUTE_MS, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -55,9 +56,11 @@ const MEMBERS: [&str; 8] = [
     "source",
 ];
 const NAME_MAX: usize = 40;
+/// A batch is sealed after five minutes at most, and its anchor is booked within ten more.
+const WAITS_MAX_MS: i64 = 15 * MINUTE_MS;
 
-/// `told` begins with the oldest.
-pub(super) fn audit(told: &[Told], memos: &[Memo]) -> Audited {
+/// `told` begins with the oldest; `now` is the chain's time.
+pub(super) fn audit(told: &[Told], memos: &[Memo], now: Option<Timestamp>) -> Audited {
     let mut audited = Audited::default();
     let mut before = Before { seq: 0, leaf: digits(&NOTHING_BEFORE), user: None };
     let mut balance: Option<Credits> = Some(Credits::ZERO);
@@ -72,11 +75,14 @@ pub(super) fn audit(told: &[Told], memos: &[Memo]) -> Audited {
         balance = after;
         match &it.proof {
             Some(proof) => found.extend(looked_at(&it.entry, proof, memos, &mut before)),
-            None if last_proven.is_some_and(|last| place < last) => {
-                let why = "a newer one has a proof, and this has none";
-                found.push((Kind::NotProven, why.to_owned()));
+            None => {
+                let made = Timestamp::from_rfc3339(&it.entry.created_at);
+                let is_passed_over = last_proven.is_some_and(|last| place < last);
+                match unproven(is_passed_over, made, now) {
+                    Some(missing) => found.push(missing),
+                    None => audited.waiting += 1,
+                }
             }
-            None => audited.waiting += 1,
         }
         if found.is_empty() && it.proof.is_some() {
             audited.proven += 1;
@@ -85,6 +91,24 @@ pub(super) fn audit(told: &[Told], memos: &[Memo]) -> Audited {
         audited.findings.extend(found);
     }
     audited
+}
+
+/// Why what has no proof should have one, if it should. A hub that keeps its proofs to itself must not look like
+/// one that is about to anchor.
+pub(super) fn unproven(
+    is_passed_over: bool,
+    made: Option<Timestamp>,
+    now: Option<Timestamp>,
+) -> Option<(Kind, String)> {
+    let age_ms = now.zip(made).map(|(now, made)| now.since_ms(made));
+    let why = match age_ms {
+        _ if is_passed_over => "a newer one has a proof, and this has none".to_owned(),
+        Some(age_ms) if age_ms >= WAITS_MAX_MS => {
+            format!("it is {} minutes old, and has no proof", age_ms / MINUTE_MS)
+        }
+        _ => return None,
+    };
+    Some((Kind::NotProven, why))
 }
 
 fn name(entry: &Entry) -> String {

@@ -70,7 +70,7 @@ fn fine() -> Case {
 
 impl Case {
     fn found(&self) -> Vec<(Kind, String)> {
-        let audited = audit(&self.told, &self.memos);
+        let audited = audit(&self.told, &self.memos, None);
         audited.findings.into_iter().map(|it| (it.kind, it.of)).collect()
     }
 
@@ -87,10 +87,24 @@ fn of(kind: Kind, entry: &str) -> (Kind, String) {
 fn entries_that_are_all_there_have_no_findings() {
     let mut case = fine();
     let audited = |proven, waiting| Audited { findings: Vec::new(), proven, waiting };
-    assert_eq!(audit(&case.told, &case.memos), audited(4, 0));
+    assert_eq!(audit(&case.told, &case.memos, None), audited(4, 0));
     case.told[3].proof = None;
-    assert_eq!(audit(&case.told, &case.memos), audited(3, 1));
-    assert_eq!(audit(&[], &[]), audited(0, 0));
+    assert_eq!(audit(&case.told, &case.memos, None), audited(3, 1));
+    assert_eq!(audit(&[], &[], None), audited(0, 0));
+}
+
+#[test]
+fn what_has_no_proof_after_a_quarter_of_an_hour_is_not_about_to_get_one() {
+    let mut case = fine();
+    for told in &mut case.told {
+        told.proof = None;
+    }
+    let at =
+        |minutes: i64| Timestamp::from_rfc3339(DAY).map(|day| day.plus_ms(minutes * MINUTE_MS));
+    assert_eq!(audit(&case.told, &case.memos, at(14)).waiting, 4);
+    let audited = audit(&case.told, &case.memos, at(15));
+    assert_eq!((audited.findings.len(), audited.waiting), (4, 0));
+    assert!(audited.findings.iter().all(|it| it.kind == Kind::NotProven));
 }
 
 #[test]
@@ -106,7 +120,7 @@ fn each_member_that_was_changed_is_named() {
     for (change, name) in changes {
         let mut case = fine();
         change(&mut case.told[1].entry);
-        let found = audit(&case.told, &case.memos).findings;
+        let found = audit(&case.told, &case.memos, None).findings;
         let why = format!("the history says another {name}");
         assert_eq!((found.len(), found[0].kind, &found[0].why), (1, Kind::Changed, &why));
     }
@@ -159,7 +173,10 @@ fn a_text_that_is_not_the_anchored_one_is_found() {
     let mut case = fine();
     case.proof(3).leaf = case.proof(3).leaf.replace(USER, "somebody else");
     assert!(
-        audit(&case.told, &case.memos).findings.iter().any(|it| it.why.contains("another account"))
+        audit(&case.told, &case.memos, None)
+            .findings
+            .iter()
+            .any(|it| it.why.contains("another account"))
     );
 }
 

@@ -74,8 +74,9 @@ pub(crate) async fn audit(args: &Audit, screen: &Screen) -> Result<Report, Failu
         read(&purse, &authority, &mut chain, screen).await?;
         looks += 1;
     };
-    let entries = told.map(|told| entries::audit(&told, &chain.memos));
-    let movements = moved.map(|(wallet, moved)| movements::audit(wallet, &moved, &chain.memos));
+    let entries = told.map(|told| entries::audit(&told, &chain.memos, now));
+    let movements =
+        moved.map(|(wallet, moved)| movements::audit(wallet, &moved, &chain.memos, now));
     let whose = if args.authority.is_some() { "you named it" } else { "the hub names it" };
     let mut text = format!(
         "authority  {authority} ({whose})\nchain      {} batches, {} on their way, {} memos of others ignored\nhub        {} anchors listed\n",
@@ -231,7 +232,7 @@ async fn moved(
             let transaction = line.signature;
             let pieces = ["ledger", &transaction.to_string(), "proof"];
             let proof = here.find(WHAT, &pieces, &[]).await?;
-            moved.push(Moved { transaction, lamports, proof });
+            moved.push(Moved { transaction, at: line.block_time, lamports, proof });
         }
         tell_at_times(screen, "movements", at, total);
     }

@@ -3,11 +3,12 @@
 
 use framefair_domain::ledger::{NOTHING_BEFORE, digits};
 use framefair_domain::merkle::leaf_hash;
+use framefair_domain::time::Timestamp;
 use framefair_domain::wallet::{TxSignature, Wallet};
 use serde::Deserialize;
 
 use super::anchors::Memo;
-use super::entries::{Audited, is_anchored};
+use super::entries::{Audited, is_anchored, unproven};
 use super::finding::{Finding, Kind};
 use crate::hub::account::Proof;
 
@@ -15,6 +16,8 @@ use crate::hub::account::Proof;
 #[derive(Debug)]
 pub(super) struct Moved {
     pub(super) transaction: TxSignature,
+    /// When it was, by the chain.
+    pub(super) at: Option<Timestamp>,
     pub(super) lamports: i128,
     pub(super) proof: Option<Proof>,
 }
@@ -33,7 +36,12 @@ struct Text {
 }
 
 /// `moved` begins with the oldest.
-pub(super) fn audit(wallet: &Wallet, moved: &[Moved], memos: &[Memo]) -> Audited {
+pub(super) fn audit(
+    wallet: &Wallet,
+    moved: &[Moved],
+    memos: &[Memo],
+    now: Option<Timestamp>,
+) -> Audited {
     let mut audited = Audited::default();
     let (mut prev_leaf, mut balance) = (digits(&NOTHING_BEFORE), 0_i128);
     let last_proven = moved.iter().rposition(|it| it.proof.is_some());
@@ -41,11 +49,10 @@ pub(super) fn audit(wallet: &Wallet, moved: &[Moved], memos: &[Memo]) -> Audited
         let of = format!("transaction {}", it.transaction);
         balance += it.lamports;
         let Some(proof) = &it.proof else {
-            if last_proven.is_some_and(|last| place < last) {
-                let why = "a newer one has a proof, and this has none";
-                audited.findings.push(Finding::new(Kind::NotProven, of, why));
-            } else {
-                audited.waiting += 1;
+            let is_passed_over = last_proven.is_some_and(|last| place < last);
+            match unproven(is_passed_over, it.at, now) {
+                Some((kind, why)) => audited.findings.push(Finding::new(kind, of, why)),
+                None => audited.waiting += 1,
             }
             continue;
         };

@@ -50,7 +50,12 @@ fn fine() -> Case {
             anchor_tx_hash: anchor.to_string(),
             leaf,
         };
-        Moved { transaction: transaction(seq), lamports, proof: Some(proof) }
+        Moved {
+            transaction: transaction(seq),
+            at: Some(Timestamp(0)),
+            lamports,
+            proof: Some(proof),
+        }
     });
     let said = Anchor { batch: 1, leaves: 3, root: whole, previous: NOTHING_BEFORE };
     let memo = Memo { transaction: anchor, slot: 5, at: None, anchor: said };
@@ -80,7 +85,7 @@ impl Case {
         let place = |of: &str| {
             self.moved.iter().position(|it| of.ends_with(&it.transaction.to_string())).unwrap()
         };
-        let audited = audit(&self.wallet, &self.moved, &self.memos);
+        let audited = audit(&self.wallet, &self.moved, &self.memos, None);
         audited.findings.into_iter().map(|it| (it.kind, place(&it.of))).collect()
     }
 }
@@ -88,12 +93,15 @@ impl Case {
 #[test]
 fn what_moved_as_it_was_told_is_proven() {
     let mut case = fine();
-    let audited = audit(&case.wallet, &case.moved, &case.memos);
+    let audited = audit(&case.wallet, &case.moved, &case.memos, None);
     assert_eq!((audited.findings, audited.proven, audited.waiting), (vec![], 3, 0));
     // The newest may wait.
     case.moved[2].proof = None;
-    let audited = audit(&case.wallet, &case.moved, &case.memos);
+    let audited = audit(&case.wallet, &case.moved, &case.memos, None);
     assert_eq!((audited.findings, audited.proven, audited.waiting), (vec![], 2, 1));
+    // And not for ever.
+    let late = audit(&case.wallet, &case.moved, &case.memos, Some(Timestamp(900_000)));
+    assert_eq!((late.findings[0].kind, late.waiting), (Kind::NotProven, 0));
 }
 
 #[test]

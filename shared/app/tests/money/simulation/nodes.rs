@@ -202,7 +202,8 @@ async fn lose_socket_now_and_then(sim: &Sim, node: &Node) {
             continue;
         }
         let (ctx, session) = (&sim.world.ctx, node.session());
-        let _ = sim.mortal(delivery::disconnect(ctx, &sim.world.call(), session)).await;
+        let call = sim.world.call();
+        let _ = sim.mortal(delivery::disconnect(ctx, &call, session, call.now)).await;
         sim.nap(50, 800).await;
         connect(sim, node).await;
     }
