@@ -37,13 +37,13 @@ up: ## Keep the hub running until Ctrl-C; its data stays in DATA (default .frame
 # The journeys start the real programs, so those are built first, and with the tests: the same
 # features in both, hence every dependency once. The last line adds up what cargo prints per file.
 test: ## Every test, with real Blender, a real chain and real processes
-	@infra/local/install.sh test
-	@$(NAMED) cargo build --workspace --bins --tests
-	@$(NAMED) cargo test --workspace --no-fail-fast 2>&1 | awk ' \
+	@began=$$SECONDS; infra/local/install.sh test; installed=$$SECONDS; \
+	export $(NAMED); cargo build --workspace --bins --tests; built=$$SECONDS; \
+	cargo test --workspace --no-fail-fast 2>&1 | awk ' \
 		{ print; fflush() } \
 		/^test result:/ { passed += $$4; failed += $$6 } \
-		END { printf "\n%d passed, %d failed\n", passed, failed; exit !passed }'
-
+		END { printf "\n%d passed, %d failed\n", passed, failed; exit !passed }'; \
+	echo "installed in $$((installed - began)) s, built in $$((built - installed)) s, tested in $$((SECONDS - built)) s"
 	@$(MAKE) --no-print-directory deploy-test
 
 deploy-test: ## Deploy everything to an emulator of AWS, render for money there, compare the roles

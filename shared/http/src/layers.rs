@@ -1,10 +1,13 @@
 //! What surrounds every router: request ids, security headers, a net under panics, a log line.
 
-use axum::Router;
+use std::any::Any;
+
 use axum::extract::Request;
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
+use axum::{Json, Router};
+use serde_json::json;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use uuid::Uuid;
@@ -25,7 +28,7 @@ pub fn frame(router: Router) -> Router {
         _ => router,
     };
     router
-        .layer(CatchPanicLayer::new())
+        .layer(CatchPanicLayer::custom(broken))
         .layer(set(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(set(header::X_FRAME_OPTIONS, "DENY"))
         .layer(set(header::REFERRER_POLICY, "strict-origin-when-cross-origin"))
@@ -33,6 +36,15 @@ pub fn frame(router: Router) -> Router {
         .layer(set(PERMISSIONS_POLICY, "camera=(), microphone=(), geolocation=()"))
         .layer(set(header::CACHE_CONTROL, "no-store"))
         .layer(from_fn(name_and_log))
+}
+
+/// What is said where a handler panicked: every face's language, since it is not known whose it was. The panic
+/// itself is in the log.
+fn broken(_: Box<dyn Any + Send + 'static>) -> Response {
+    tracing::error!("A handler panicked");
+    let what = "Internal Server Error";
+    let body = json!({ "detail": what, "success": false, "error": what, "message": what });
+    (StatusCode::INTERNAL_SERVER_ERROR, Json(body)).into_response()
 }
 
 /// Names the request, so that an answer can be found in the log. Paths are logged, query strings

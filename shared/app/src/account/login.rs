@@ -34,14 +34,22 @@ pub async fn login(ctx: &Ctx, call: &mut Call, wish: Login) -> Result<TokenPair,
     limit?;
     let user = user?;
     let known = user.as_ref().map(|user| user.password.clone());
-    let fits = password::fits(wish.password, known).await?;
-    let user = user.filter(|_| fits).ok_or(NotAuthenticated::Credentials)?;
+    let fits = password::fits(wish.password.clone(), known).await?;
+    let mut user = user.filter(|_| fits).ok_or(NotAuthenticated::Credentials)?;
     if !user.active {
         return Err(NotAuthenticated::AccountInactive.into());
     }
     let session = first_session(call, user.id);
     let tokens = ctx.token_keys()?.pair(&session)?;
-    ctx.store.write(Write::put(&session, When::Absent)).await?;
+    let first = Write::put(&session, When::Absent);
+    if password::is_imported(&user.password) {
+        let read = user.rev;
+        user.password = password::hash(wish.password, call.entropy()).await?;
+        user.rev += 1;
+        ctx.store.transact(vec![first, Write::put(&user, When::Rev(read))]).await?;
+    } else {
+        ctx.store.write(first).await?;
+    }
     Ok(tokens)
 }
 

@@ -34,10 +34,18 @@ pub(super) async fn hash(password: String, salt: [u8; 16]) -> Result<String, Ref
 pub(super) async fn fits(password: String, known: Option<String>) -> Result<bool, Refusal> {
     work(move || {
         let hash = known.as_deref().unwrap_or(NOBODYS);
+        if is_imported(hash) {
+            return Ok(bcrypt::verify(password, hash).unwrap_or(false));
+        }
         let fits = argon2()?.verify_password(password.as_bytes(), hash).is_ok();
         Ok(fits && known.is_some())
     })
     .await
+}
+
+/// Whether it is bcrypt's, of accounts that were brought along from elsewhere. It is replaced at the first login.
+pub(super) fn is_imported(hash: &str) -> bool {
+    hash.starts_with("$2")
 }
 
 async fn work<T: Send + 'static>(
@@ -68,6 +76,15 @@ mod tests {
             let answer = fits(password.into(), Some(kept.clone())).await.expect("an answer");
             assert_eq!(answer, fits_it, "{password}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_password_that_was_brought_along_fits_its_hash() {
+        let kept = bcrypt::hash("correct horse", 4).expect("a hash");
+        assert!(is_imported(&kept) && !is_imported(NOBODYS));
+        assert!(fits("correct horse".into(), Some(kept.clone())).await.expect("an answer"));
+        assert!(!fits("wrong horse".into(), Some(kept)).await.expect("an answer"));
+        assert!(!fits("correct horse".into(), Some("$2b$10$cut".into())).await.expect("an answer"));
     }
 
     #[tokio::test]

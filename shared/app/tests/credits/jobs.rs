@@ -21,7 +21,7 @@ use rand::{Rng, SeedableRng};
 use crate::ground::{Ground, entries};
 use crate::storm::{number, storm};
 
-const JOBS: usize = 90;
+const JOBS: usize = 45;
 const PROCESSES: usize = 3;
 const NODES: u64 = 3;
 const ACCOUNTS: usize = 4;

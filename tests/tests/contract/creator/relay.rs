@@ -123,8 +123,10 @@ async fn a_node_that_answers_stays_and_writes_nothing_and_a_silent_one_goes() {
     assert!(raw.ends_with(&last), "{raw:?}");
     socket.close(None).await.expect("it goes");
     until("it is gone", async || stands(&hub, &lively).await.is_none().then_some(())).await;
-    until("its silence counts from its last word", async || (row().await.beat > before.beat).then_some(()))
-        .await;
+    until("its silence counts from its last word", async || {
+        (row().await.beat > before.beat).then_some(())
+    })
+    .await;
     hub.stop().await;
 }
 

@@ -71,7 +71,7 @@ fn say(text: &str) {
 }
 
 /// What a debug build does in about a minute; `FRAMEFAIR_JOBS=1000` asks for more.
-const JOBS: u32 = 250;
+const JOBS: u32 = 120;
 
 fn jobs() -> u32 {
     let wanted = std::env::var("FRAMEFAIR_JOBS").ok();
