@@ -324,7 +324,7 @@ mod tests {
         let mut windows = Windows::default();
         let one = rate("GET /stats", 1);
         for number in 0..u32::try_from(CALLERS_MAX).expect("it fits") + 10 {
-            windows.count(&one, Ipv4Addr::from_bits(number).to_string(), 0);
+            windows.count(&one, network(Ipv4Addr::from_bits(number).into()), 0);
         }
         assert_eq!(windows.calls.len(), CALLERS_MAX);
         assert_eq!(windows.count(&one, ip("0.0.0.5"), 0).remaining, None);
