@@ -8,6 +8,7 @@ mod flat;
 mod ground;
 mod jobs;
 mod lives;
+mod payloads;
 mod places;
 mod purchases;
 mod storm;

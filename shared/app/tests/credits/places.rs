@@ -13,7 +13,7 @@ use framefair_store::{Update, When, keys};
 use crate::ground::Ground;
 use crate::jobs::{node, node_that_says, wish};
 
-async fn relay(ctx: &Ctx, call: &Call) {
+pub(crate) async fn relay(ctx: &Ctx, call: &Call) {
     delivery::take_relay(ctx, call, 0, "test").await.unwrap();
 }
 
@@ -22,11 +22,16 @@ async fn place(ctx: &Ctx, node: Session, kind: &str) -> Option<Place> {
     ctx.store.get::<CapabilityRow>(&key).await.unwrap().map(|row| row.place)
 }
 
-async fn dispatch(ctx: &Ctx, call: &mut Call, user: UserId, wish: Wish) -> Result<Placed, Refusal> {
+pub(crate) async fn dispatch(
+    ctx: &Ctx,
+    call: &mut Call,
+    user: UserId,
+    wish: Wish,
+) -> Result<Placed, Refusal> {
     jobs::dispatch(ctx, call, user, None, wish, None).await
 }
 
-async fn job(ctx: &Ctx, id: JobId) -> CreatorJob {
+pub(crate) async fn job(ctx: &Ctx, id: JobId) -> CreatorJob {
     ctx.store.get::<JobRow>(&keys::job(id)).await.unwrap().unwrap().creator().unwrap()
 }
 
