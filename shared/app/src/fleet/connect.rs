@@ -56,13 +56,14 @@ pub(crate) async fn left(
     node: ProviderId,
     heard: Timestamp,
 ) -> Result<(), Refusal> {
+    // Most of those with a wallet never registered here.
+    let Some(row) = ctx.store.get::<FleetRow>(&keys::fleet(node)).await? else { return Ok(()) };
+    // It may have shown itself by a call meanwhile.
+    let heard = row.beat.map_or(heard, |beat| beat.max(heard));
     let goes =
         lives(node, heard).remove("socket").index(Index::Due, Some(keys::fleet_heard(heard, node)));
-    match ctx.store.update_returning::<FleetRow>(goes).await {
-        // It never registered here.
-        Err(WriteFailed::Condition) => Ok(()),
-        written => list(ctx, call, &written?).await,
-    }
+    let row = ctx.store.update_returning::<FleetRow>(goes).await?;
+    list(ctx, call, &row).await
 }
 
 fn comes(node: ProviderId, call: &Call, place: &Connection) -> Update {

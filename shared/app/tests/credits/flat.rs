@@ -1,4 +1,5 @@
-//! What a dispatch and a list cost, however many nodes there are and however many jobs came before.
+//! What a dispatch, a list, an entry and a proof cost, however many nodes there are, and however many jobs and
+//! entries came before.
 
 use framefair_app::delivery::{self, Connection};
 use framefair_app::jobs;
@@ -7,8 +8,10 @@ use framefair_domain::credits::Credits;
 use framefair_domain::id::{EntryId, JobId, UserId};
 use framefair_domain::ledger::NOTHING_BEFORE;
 use framefair_domain::time::Timestamp;
+use framefair_domain::wallet::TxSignature;
 use framefair_store::rows::{
-    CapabilityRow, CreatorDeal, Direction, EntryRow, JobRow, NodeRow, Place, Presence, Source,
+    Anchored, CapabilityRow, CreatorDeal, Direction, EntryRow, JobRow, NodeRow, Place, Presence,
+    SignedTx, Source,
 };
 use framefair_store::{TransactFailed, Update, When, Write, keys};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -129,14 +132,45 @@ fn waiting(user: UserId, from: u64, to: u64) -> impl Iterator<Item = Write> {
     })
 }
 
+/// What is read for a page of the history, the newest or the oldest, and for a proof, when entries up to `newest`
+/// are sealed in so many batches. Half units.
+async fn looks(ctx: &Ctx, user: UserId, newest: u64, batches: u64) -> [u64; 3] {
+    let count = Update::at(keys::balance(user), When::Present).set("entries", newest);
+    ctx.store.write(count).await.unwrap();
+    let signed = SignedTx {
+        signature: TxSignature([7; 64]),
+        bytes: vec![7; 300],
+        last_valid: 1,
+        min_slot: 1,
+    };
+    let anchored = Anchored { slot: 1, at: Timestamp(1) };
+    let landed = Update::at(keys::batch(batches), When::Present).set("signed", signed);
+    ctx.store.write(landed.set("anchored", anchored)).await.unwrap();
+    let mut read = [0; 3];
+    for (at, offset) in [0, newest - 50].into_iter().enumerate() {
+        cost(ctx);
+        let page = credits::history(ctx, user, offset, 50).await.unwrap();
+        assert_eq!((page.entries.len(), page.total), (50, newest));
+        read[at] = cost(ctx).0;
+    }
+    let name = ledger::EntryName::Id(EntryId(uuid::Uuid::from_u128(u128::from(newest))));
+    let proof = ledger::proof(ctx, user, name).await.unwrap();
+    assert_eq!(u64::try_from(proof.number).unwrap(), newest);
+    let items = ctx.store.seam().snapshot();
+    let items: u64 = items.iter().map(|it| if it.op == "GetItem" { it.calls } else { 100 }).sum();
+    assert_eq!(items, 2, "the entry and its batch");
+    read[2] = cost(ctx).0;
+    read
+}
+
 /// `FRAMEFAIR_BENCH_ITEMS` says how many there are the second time.
 #[tokio::test(flavor = "multi_thread")]
-async fn sealing_costs_the_same_for_each_entry_however_many_there_are() {
+async fn entries_are_sealed_listed_and_proven_at_the_same_cost_however_many_there_are() {
     let ground = Ground::open().await;
     let ctx = ground.process();
     let user = ground.user("ada@example.com").await;
     let many = number("FRAMEFAIR_BENCH_ITEMS", || 2_500);
-    let mut each = Vec::new();
+    let (mut each, mut seen, mut sealed) = (Vec::new(), Vec::new(), 0);
     for (from, to) in [(1, 501), (501, 501 + many)] {
         write(&ctx, waiting(user, from, to)).await;
         cost(&ctx);
@@ -151,7 +185,12 @@ async fn sealing_costs_the_same_for_each_entry_however_many_there_are() {
             took.as_micros() / u128::from(entries)
         );
         each.push((read / entries, written / entries));
+        sealed += u64::from(batches);
+        seen.push(looks(&ctx, user, to - 1, sealed).await);
     }
+    let [page, _, proof] = seen[0];
+    println!("bench: fifty entries of a history: {page} half units; a proof: {proof}");
+    assert_eq!(seen[0], seen[1]);
     println!(
         "bench: an entry that is sealed: {} half units read, {} units written",
         each[0].0, each[0].1
