@@ -71,7 +71,7 @@ pub struct Task {
     /// What its file was called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input_name: Option<String>,
-    /// Takes the result with a plain PUT; an hour.
+    /// Takes the result with a plain PUT, while the lease lasts.
     pub upload_url: String,
     /// What the result is called after that.
     pub result_ref: String,

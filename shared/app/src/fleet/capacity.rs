@@ -38,7 +38,7 @@ pub struct Nodes {
 pub async fn capacity(ctx: &Ctx, call: &Call) -> Result<Vec<Capacity>, Refusal> {
     // Five times the room of one is more than a thread's stack likes.
     let lists = jobs::TYPES.map(|job_type| Box::pin(List::read(ctx, job_type)));
-    let lists = try_join_all(lists).await?;
+    let (lists, prices) = tokio::try_join!(try_join_all(lists), jobs::prices(ctx))?;
     let listed = lists.iter().flat_map(|list| list.any.iter().chain(&list.gpu));
     let listed: BTreeSet<ProviderId> = listed.copied().collect();
     let there = Box::pin(there(ctx, call, listed)).await?;
@@ -47,9 +47,9 @@ pub async fn capacity(ctx: &Ctx, call: &Call) -> Result<Vec<Capacity>, Refusal> 
         let free = there.iter().filter(|node| jobs::has_place(call, node));
         Nodes { there: there.len(), free: free.count() }
     };
-    let each = lists.into_iter().map(|List { job_type, price, any, gpu, waiting }| Capacity {
+    let each = lists.into_iter().map(|List { job_type, any, gpu, waiting }| Capacity {
         job_type,
-        price,
+        price: prices.of(job_type),
         any: count(&any),
         gpu: count(&gpu),
         waiting,
@@ -85,7 +85,6 @@ async fn there(
 /// What the table says of one type.
 struct List {
     job_type: &'static str,
-    price: Credits,
     any: Vec<ProviderId>,
     gpu: Vec<ProviderId>,
     waiting: usize,
@@ -93,14 +92,13 @@ struct List {
 
 impl List {
     async fn read(ctx: &Ctx, job_type: &'static str) -> Result<List, Refusal> {
-        let (price, any, gpu, waiting, for_gpu) = tokio::try_join!(
-            jobs::price(ctx, job_type),
+        let (any, gpu, waiting, for_gpu) = tokio::try_join!(
             listed(ctx, job_type, false),
             listed(ctx, job_type, true),
             first(ctx, keys::waiting(job_type, false)),
             first(ctx, keys::waiting(job_type, true)),
         )?;
-        Ok(List { job_type, price, any, gpu, waiting: waiting.len() + for_gpu.len() })
+        Ok(List { job_type, any, gpu, waiting: waiting.len() + for_gpu.len() })
     }
 }
 

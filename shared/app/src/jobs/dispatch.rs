@@ -9,7 +9,7 @@ use garde::Validate;
 use serde::Deserialize;
 
 use super::payload::Payload;
-use super::price::price;
+use super::price::prices;
 use super::seat::{Ask, Seat, Seats};
 use super::{TRIES, charge};
 use crate::delivery::{Dispatched, drop_stale_leases, give_up, grant, tell};
@@ -77,11 +77,12 @@ pub(super) async fn dispatch_from(
     let id = JobId::new(call.now, call.entropy());
     let _turn = ctx.turns.take(user).await;
     let balance = keys::balance(user);
-    let (price, mut glance, mut seats) = tokio::try_join!(
-        price(ctx, ask.kind),
+    let (prices, mut glance, mut seats) = tokio::try_join!(
+        prices(ctx),
         async { Ok(ctx.store.get_eventual::<BalanceRow>(&balance).await?) },
         Seats::look(ctx, ask, &[]),
     )?;
+    let price = prices.of(ask.kind);
     let (pass, mut lies) = match from {
         Given::Caller(pass) => (pass, None),
         Given::Before(input) => (None, Some(input)),

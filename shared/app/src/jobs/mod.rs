@@ -24,7 +24,7 @@ pub(crate) use dispatch::dispatch_again;
 pub use dispatch::{Placed, Wish, dispatch};
 pub use letters::{DeadLetter, dead_letters, redrive};
 pub(crate) use payload::Payload;
-pub(crate) use price::price;
+pub(crate) use price::prices;
 pub use price::set_price;
 pub(crate) use vacancy::{arrived, vacated};
 pub use view::{Download, Listed, Word, job, list, result};

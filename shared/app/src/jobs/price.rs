@@ -23,11 +23,18 @@ fn documented(kind: &str) -> Credits {
     }
 }
 
-/// A price that was changed within the last second may still be the old one.
-pub(crate) async fn price(ctx: &Ctx, kind: &str) -> Result<Credits, Refusal> {
-    let set = ctx.store.get_eventual::<PricesRow>(&keys::prices()).await?;
-    let set = set.and_then(|row| row.credits.get(kind).copied());
-    Ok(set.unwrap_or_else(|| documented(kind)))
+/// What everything costs. What was changed within the last second may still be as it was.
+pub(crate) struct Prices(Option<PricesRow>);
+
+pub(crate) async fn prices(ctx: &Ctx) -> Result<Prices, Refusal> {
+    Ok(Prices(ctx.store.get_eventual::<PricesRow>(&keys::prices()).await?))
+}
+
+impl Prices {
+    pub(crate) fn of(&self, kind: &str) -> Credits {
+        let set = self.0.as_ref().and_then(|row| row.credits.get(kind).copied());
+        set.unwrap_or_else(|| documented(kind))
+    }
 }
 
 /// From now on a job of this type costs so much. Those that are open cost what they were dispatched at.

@@ -13,8 +13,9 @@ use framefair_store::keys;
 use framefair_store::rows::{JobRow, NodeRow};
 use futures::{StreamExt, stream};
 
-use crate::faults::{Hit, hits, inject, insist, writes};
+use crate::faults::{Hit, hits, inject, writes};
 use crate::ground::{Ground, entries};
+use crate::insist::insist;
 use crate::jobs::{node, wish};
 
 /// Every job ends within so many steps.

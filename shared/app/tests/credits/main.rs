@@ -3,9 +3,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "../faults/mod.rs"]
 mod faults;
 mod flat;
 mod ground;
+mod insist;
 mod jobs;
 mod lives;
 mod payloads;

@@ -14,8 +14,9 @@ use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 
-use crate::faults::{hits, inject, insist, writes};
+use crate::faults::{hits, inject, writes};
 use crate::ground::{Ground, WEBHOOK_SECRET, entries};
+use crate::insist::insist;
 
 /// So many lives go on at once.
 const AT_ONCE: usize = 8;

@@ -12,10 +12,10 @@ use framefair_domain::ledger::{Anchor, NOTHING_BEFORE};
 use framefair_domain::money::LAMPORTS_PER_SOL;
 use framefair_domain::wallet::TxSignature;
 use framefair_store::rows::{BatchRow, Cause, Direction, HeadRow, MovementRow, MovementsRow};
-use framefair_store::seam::{Fault, Faults, WRITES};
 use framefair_store::{When, Write, keys};
 use futures::future::join_all;
 
+use crate::faults::{hits, inject, writes};
 use crate::world::{PRICE, Party, World, memo, transfer};
 
 const AUTHORITY: [u8; 32] = [203; 32];
@@ -196,17 +196,6 @@ async fn what_moves_nothing_keeps_nobody_waiting_and_nothing_is_told_twice() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn every_write_of_an_anchor_may_meet_every_fault() {
-    const FOR_GOOD: u64 = 8;
-    let faults = [
-        (Fault::DieBefore, 1),
-        (Fault::DieAfter, 1),
-        (Fault::Throttle, 1),
-        (Fault::Conflict, FOR_GOOD),
-        (Fault::ErrorBefore, 1),
-        (Fault::TimeoutAfterCommit, 1),
-        (Fault::TimeoutAfterCommit, FOR_GOOD),
-        (Fault::Duplicate, 1),
-    ];
     let world = World::new().await;
     let calm = Scribe::of(&world).await;
     world.give(&calm.authority.wallet(), LAMPORTS_PER_SOL).await;
@@ -216,22 +205,16 @@ async fn every_write_of_an_anchor_may_meet_every_fault() {
     gift(&world, &giver, 1_000).await;
     let scribe = Scribe::of(&world).await;
     scribe.work().await;
-    let costs = scribe.ctx.store.seam().snapshot();
-    let is_write = |op: &str| ["PutItem", "UpdateItem", "TransactWriteItems"].contains(&op);
-    let writes: u64 = costs.iter().filter(|it| is_write(&it.op)).map(|it| it.calls).sum();
-    assert!(writes >= 6, "{costs:?}");
+    let writes = writes(&scribe.ctx);
+    assert!(writes >= 6, "{writes}");
     let mut gifts = 2;
-    for nth in 1..=writes {
-        for (fault, times) in faults {
-            gift(&world, &giver, 1_000).await;
-            gifts += 1;
-            let scribe = Scribe::of(&world).await;
-            let plan =
-                (nth..nth + times).fold(Faults::seeded(1), |plan, at| plan.nth(WRITES, at, fault));
-            scribe.ctx.store.seam().inject(plan);
-            scribe.work().await;
-            assert!(scribe.ctx.store.seam().calm() > 0, "{fault:?} at {nth} met nothing");
-        }
+    for hit in hits(writes) {
+        gift(&world, &giver, 1_000).await;
+        gifts += 1;
+        let scribe = Scribe::of(&world).await;
+        inject(&scribe.ctx, hit);
+        scribe.work().await;
+        assert!(scribe.ctx.store.seam().calm() > 0, "{hit:?} met nothing");
     }
     assert_eq!(calm.movements().await.len(), gifts);
     calm.one_memo_each().await;

@@ -9,6 +9,8 @@ mod cancel;
 mod crashes;
 mod debts;
 mod direct;
+#[path = "../faults/mod.rs"]
+mod faults;
 mod fences;
 mod payment_fraud;
 mod payment_races;

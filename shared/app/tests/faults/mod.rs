@@ -1,14 +1,13 @@
-//! Every fault that a write may meet, and whoever comes again until there is an answer.
+//! Every fault that a write may meet, for the tests of credits and of money.
 
-use framefair_app::{Ctx, Refusal};
+use framefair_app::Ctx;
 use framefair_store::seam::{Fault, Faults, WRITES};
 
-const TRIES: usize = 60;
 /// As often as the store tries one write, so that its caller is told that it failed.
 const FOR_GOOD: u64 = 8;
 
 /// Each with how many writes in a row meet it.
-pub(crate) const FAULTS: [(Fault, u64); 8] = [
+const FAULTS: [(Fault, u64); 8] = [
     (Fault::DieBefore, 1),
     (Fault::DieAfter, 1),
     (Fault::Throttle, 1),
@@ -37,23 +36,4 @@ pub(crate) fn writes(ctx: &Ctx) -> u64 {
     let costs = ctx.store.seam().snapshot();
     let is_write = |op: &str| ["PutItem", "UpdateItem", "TransactWriteItems"].contains(&op);
     costs.iter().filter(|cost| is_write(&cost.op)).map(|cost| cost.calls).sum()
-}
-
-/// Each try may be the process's last; somebody comes again until there is an answer.
-pub(crate) async fn insist<T>(
-    ctx: &Ctx,
-    step: impl AsyncFn() -> Result<T, Refusal>,
-) -> Result<T, Refusal> {
-    for _ in 0..TRIES {
-        let done = tokio::select! {
-            biased;
-            () = ctx.store.seam().stopped() => continue,
-            done = step() => done,
-        };
-        match done {
-            Err(Refusal::Busy | Refusal::Broken(_)) => {}
-            done => return done,
-        }
-    }
-    panic!("no answer in {TRIES} tries");
 }
