@@ -5,6 +5,7 @@
 PROGRAMS is the folder of the built programs, ZIPS what `cargo lambda build` packed.
 """
 
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ from stripe import Stripe
 
 # Where the provider with an endpoint of its own is.
 ENDPOINTS = "127.0.0.0/8"
+# Ten times what it takes. Whatever stands still then says where.
+WHOLE_MAX_S = 30 * 60
 
 
 @contextmanager
@@ -104,10 +107,16 @@ def run(place: Place, cloud: Cloud, market: Market, zips: Path) -> None:
         compare(cloud)
 
 
+def too_long(*_: object) -> None:
+    raise TimeoutError(f"it is not done after {WHOLE_MAX_S} s")
+
+
 def main(programs: Path, zips: Path) -> int:
     place = Place(programs)
     ports = free_ports()
     market, cloud = Market(place, ports), Cloud(place, next(ports))
+    signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(WHOLE_MAX_S)
     try:
         run(place, cloud, market, zips)
     except Exception as failed:
@@ -119,6 +128,7 @@ def main(programs: Path, zips: Path) -> int:
         print(f"deploy: {failed}", file=sys.stderr)
         return 1
     finally:
+        signal.alarm(0)
         place.close()
     print("deploy: everything holds")
     return 0

@@ -2,12 +2,13 @@
 
 import base64
 import json
+import time
 import urllib.request
 from typing import Any
 
 from cloud import Cloud
 from market import Market
-from place import Failed, Place
+from place import PATIENCE_S, Failed, Place
 from solders.keypair import Keypair
 from stripe import Stripe
 from websockets.sync.client import ClientConnection, connect
@@ -133,11 +134,13 @@ def work(ask: Any, market: Market, token: str, node: Any) -> None:
 
 
 def hear(socket: ClientConnection, kind: str) -> Any:
-    """The next frame of this type."""
-    while True:
-        frame = json.loads(socket.recv(timeout=60))
+    """The next frame of this type. Pings come for ever."""
+    last = time.monotonic() + PATIENCE_S
+    while (left := last - time.monotonic()) > 0:
+        frame = json.loads(socket.recv(timeout=left))
         if frame["type"] == kind:
             return frame
+    raise Failed(f"the node was sent no {kind} within {PATIENCE_S} s")
 
 
 def say(socket: ClientConnection, frame: Any) -> None:

@@ -97,11 +97,12 @@ fn a_private_job_is_followed_through_a_killed_hub_to_all_its_frames() {
     place.client("client");
     let frames = place.path("client-frames");
     let (out, hub) = (text(&frames), place.hub_url());
-    let line = ["--frames", "1-3", "--samples", "400", "--private"];
+    let line = ["--frames", "1-3", "--private"];
     let mut render = place.begin_render("client", &place.scenes.path("animation.blend"), &line);
     let quote: Value = serde_json::from_str(&render.wait_for("\"event\":\"quote\"")).expect("JSON");
     let id = quote["job"].as_str().expect("an id").to_owned();
-    node.wait_for("frame 1");
+    node.wait_for("started ");
+    let held = node.hold("blender");
     let mut watch = place.begin("watch", &["watch", &id, "--hub", &hub, "--out", out]);
     watch.wait_for("rendering");
 
@@ -116,6 +117,7 @@ fn a_private_job_is_followed_through_a_killed_hub_to_all_its_frames() {
     assert_eq!((&job["away"], &job["stage"]), (&true.into(), &"paid".into()), "{job}");
     render.wait_for("The hub does not answer");
     place.start_hub();
+    drop(held);
 
     let (rendered, watched) = (render.finish().ok(), watch.finish().ok());
     assert!(rendered.progress.contains("The hub is back."), "{}", rendered.progress);

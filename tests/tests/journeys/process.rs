@@ -1,10 +1,13 @@
 //! A child process with a log, and conditions on that log. Knows no program.
 
 use std::fs::{self, File, OpenOptions};
+use std::iter::successors;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
+
+use sysinfo::{Pid, ProcessesToUpdate, Signal, System};
 
 /// Generous: the machine may be slow and busy. Only a failure waits this long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
@@ -91,6 +94,29 @@ impl Process {
         kill(signal, &self.child.id().to_string());
     }
 
+    /// Waits until it, or what it started, runs `program`, and stops that program where it is: however quick the
+    /// machine, what it renders does not end meanwhile.
+    pub(crate) fn hold(&self, program: &str) -> Held {
+        let mut system = System::new().expect("processes can be listed");
+        let pids = wait_until("it runs what is to be held", || {
+            system.refresh_processes(ProcessesToUpdate::All, true);
+            let ours = |pid: &Pid| {
+                let up = |it: &Pid| system.process(*it).and_then(sysinfo::Process::parent);
+                successors(Some(*pid), up).any(|it| it.as_u32() == self.child.id())
+            };
+            let named = system
+                .processes()
+                .iter()
+                .filter(|(_, it)| it.name() == program && it.thread_kind().is_none());
+            let found: Vec<Pid> = named.map(|(pid, _)| *pid).filter(ours).collect();
+            let held = |pid: &&Pid| {
+                system.process(**pid).and_then(|it| it.kill_with(Signal::Stop)) == Some(true)
+            };
+            found.iter().any(|pid| held(&pid)).then_some(found)
+        });
+        Held { system, pids }
+    }
+
     /// kill -9, and nothing else: what it started has to notice by itself.
     pub(crate) fn kill(&mut self) {
         self.signal("KILL");
@@ -112,6 +138,20 @@ impl Process {
                 panic!("{} does not end\n{}", self.what, tail(&self.log()));
             }
             std::thread::sleep(LOOK);
+        }
+    }
+}
+
+/// Programs that stand still in the middle of what they do, until this is dropped.
+pub(crate) struct Held {
+    system: System,
+    pids: Vec<Pid>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        for process in self.pids.iter().filter_map(|pid| self.system.process(*pid)) {
+            process.kill_with(Signal::Continue);
         }
     }
 }

@@ -141,9 +141,13 @@ fn one_node_renders_for_two_clients_at_once() {
     place.client("one");
     place.client("other");
     let scene = place.scenes.path("animation.blend");
-    let line = ["--frames", "1-2", "--samples", "300"];
-    let (one, other) =
-        (place.begin_render("one", &scene, &line), place.begin_render("other", &scene, &line));
+    let line = ["--frames", "1-2"];
+    let one = place.begin_render("one", &scene, &line);
+    node.wait_for("started ");
+    let (held, first) = (node.hold("blender"), node.log().len());
+    let other = place.begin_render("other", &scene, &line);
+    node.wait_for_after(first, "started ");
+    drop(held);
     let (one, other) = (one.finish().ok(), other.finish().ok());
     assert_ne!(one.text("job"), other.text("job"));
     let pictures = |files: Vec<std::path::PathBuf>| -> Vec<String> {

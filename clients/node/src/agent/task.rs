@@ -48,11 +48,17 @@ pub(crate) struct Running {
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 /// A hub takes a node that shows no sign of work for five minutes for lost.
 const ALIVE_EVERY: Duration = Duration::from_secs(20);
+/// The first sign, after which the job shows as rendering: a scene may be loaded for minutes before its first sample.
+const ALIVE_FIRST: Duration = Duration::from_secs(3);
 const EVENTS_MAX: usize = 256;
 const GRANTS_MAX: usize = 64;
 /// A frame whose upload was not granted in this time is asked for again.
 const GRANT_WITHIN: Duration = Duration::from_secs(20);
 const UPLOAD_TRIES: u32 = 8;
+
+fn signs_of_life() -> tokio::time::Interval {
+    tokio::time::interval_at(tokio::time::Instant::now() + ALIVE_FIRST, ALIVE_EVERY)
+}
 
 impl Running {
     pub(crate) fn start(context: Arc<TaskContext>, assignment: Assignment) -> Running {
@@ -188,14 +194,14 @@ impl Task {
         };
         let mut told = Instant::now();
         let mut upload_failed = None;
-        let mut alive = tokio::time::interval(ALIVE_EVERY);
+        let mut signs = signs_of_life();
         loop {
             let event = tokio::select! {
                 event = heard.recv() => match event {
                     Some(event) => event,
                     None => break,
                 },
-                _ = alive.tick() => {
+                _ = signs.tick() => {
                     let frame = FromProvider::Progress { attempt: self.attempt, progress };
                     drop(self.context.outgoing.try_send(frame));
                     continue;
@@ -244,8 +250,9 @@ impl Task {
         let (attempt, outgoing) = (self.attempt, self.context.outgoing.clone());
         let progress = Progress { frames_total, ..Progress::default() };
         tokio_util::task::AbortOnDropHandle::new(tokio::spawn(async move {
+            let mut signs = signs_of_life();
             loop {
-                tokio::time::sleep(ALIVE_EVERY).await;
+                signs.tick().await;
                 let fetching = FromProvider::Progress { attempt, progress };
                 drop(outgoing.send(fetching).await);
             }
