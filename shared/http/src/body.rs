@@ -28,10 +28,7 @@ impl<F: Face, T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<F
     async fn from_request(request: Request, _: &S) -> Result<Self, Refused<F>> {
         let bytes = whole(request.into_body(), JSON_BYTES_MAX).await?;
         let bytes = bytes.ok_or_else(|| Refusal::invalid("the body is longer than 1 MiB"))?;
-        if !is_object(&bytes) {
-            return Err(Refusal::invalid("the body is no JSON object").into());
-        }
-        Ok(JsonBody(strict_json(&bytes)?, PhantomData))
+        Ok(JsonBody(strict_json("the body", &bytes)?, PhantomData))
     }
 }
 
@@ -50,25 +47,27 @@ where
     async fn from_request(request: Request, _: &S) -> Result<Self, Refused<F>> {
         let bytes = whole(request.into_body(), JSON_BYTES_MAX).await?;
         let bytes = bytes.ok_or_else(|| Refusal::field("", "The body is longer than 1 MiB"))?;
-        Ok(Checked(checked(&bytes)?, PhantomData))
+        let read: T = strict_json("The body", &bytes)?;
+        read.validate().map_err(Refusal::from)?;
+        Ok(Checked(read, PhantomData))
     }
 }
 
-fn checked<T: DeserializeOwned + Validate<Context = ()>>(bytes: &[u8]) -> Result<T, Refusal> {
+/// Reads a JSON object and says what is wrong with it: with `what` as a whole, or with which member of it.
+pub fn strict_json<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, Refusal> {
     if !is_object(bytes) {
-        return Err(Refusal::field("", "The body is no JSON object"));
+        return Err(Refusal::field("", format!("{what} is no JSON object")));
     }
     let mut json = serde_json::Deserializer::from_slice(bytes);
-    let read: T = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+    let read = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();
         let cause = error.into_inner();
         match cause.is_data() {
             true => misfit("body", &path, &cause.to_string()),
-            false => Refusal::field("", format!("The body is not JSON: {cause}")),
+            false => Refusal::field("", format!("{what} is not JSON: {cause}")),
         }
     })?;
-    json.end().map_err(|_| Refusal::field("", "Something follows the JSON of the body"))?;
-    read.validate()?;
+    json.end().map_err(|_| Refusal::field("", format!("Something follows the JSON of {what}")))?;
     Ok(read)
 }
 
@@ -121,14 +120,6 @@ where
         members.validate().map_err(|report| Refusal::broken_rules("query", &report))?;
         Ok(CheckedQuery(members, PhantomData))
     }
-}
-
-/// Reads JSON and says what is wrong with it in one sentence.
-pub fn strict_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
-    serde_json::from_slice(bytes).map_err(|error| {
-        let what = if error.is_data() { "does not fit" } else { "is not JSON" };
-        Refusal::Invalid(format!("the body {what}: {}", without_value(&error.to_string())))
-    })
 }
 
 /// Of a body that is refused this much is still read, for this long.

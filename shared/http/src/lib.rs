@@ -12,6 +12,7 @@ mod measure;
 mod origins;
 pub mod rate;
 pub mod surface;
+mod whole;
 
 use std::sync::Arc;
 
@@ -29,6 +30,7 @@ pub use front::{Front, WeakSecret};
 pub use layers::frame;
 pub use measure::{Flush, flush_for_ever, measured};
 pub use origins::{EveryOrigin, Origins};
+pub use whole::Whole;
 
 /// The state of every router.
 #[derive(Clone)]

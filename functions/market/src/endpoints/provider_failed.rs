@@ -6,7 +6,7 @@ use framefair_app::delivery;
 use framefair_app::provider::Signed;
 use framefair_domain::id::JobId;
 use framefair_domain::signing::Once;
-use framefair_http::{Api, JsonBody, PathId};
+use framefair_http::{Api, JsonBody, PathId, Whole};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -20,7 +20,7 @@ pub(crate) struct Given {
     provider_id: String,
     error: String,
     signature: Option<String>,
-    timestamp: Option<i64>,
+    timestamp: Option<Whole<i64>>,
     nonce: Option<String>,
 }
 
@@ -40,7 +40,8 @@ pub(crate) async fn provider_failed(
     if given.error.chars().count() > ERROR_CHARS_MAX {
         return Err(Refusal::invalid("error: at most 4000 characters").into());
     }
-    let once = Once::read(given.timestamp, given.nonce.as_deref()).map_err(Refusal::from)?;
+    let once = Once::read(given.timestamp.map(|it| it.0), given.nonce.as_deref())
+        .map_err(Refusal::from)?;
     let signed = given.signature.map(|signature| Signed { signature, once });
     delivery::hand_back(&api.ctx, &api.call(), job, provider, &given.error, signed).await?;
     Ok(data(json!({ "jobId": job, "message": "Failure noted" })))

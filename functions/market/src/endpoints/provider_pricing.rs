@@ -4,7 +4,7 @@ use axum::extract::State;
 use framefair_app::Refusal;
 use framefair_app::provider::{self, Signed};
 use framefair_domain::signing::Once;
-use framefair_http::{Api, JsonBody};
+use framefair_http::{Api, JsonBody, Whole};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ pub(crate) struct Given {
     provider_id: String,
     pricing: RawPricing,
     signature: String,
-    timestamp: Option<i64>,
+    timestamp: Option<Whole<i64>>,
     nonce: Option<String>,
 }
 
@@ -32,7 +32,8 @@ pub(crate) async fn provider_pricing(
 ) -> Result<Data<Value>, Error> {
     let id = given.provider_id.parse().map_err(|_| Refusal::NotFound)?;
     let tariff = given.pricing.tariff()?;
-    let once = Once::read(given.timestamp, given.nonce.as_deref()).map_err(Refusal::from)?;
+    let once = Once::read(given.timestamp.map(|it| it.0), given.nonce.as_deref())
+        .map_err(Refusal::from)?;
     let signed = Signed { signature: given.signature, once };
     let raw = given.pricing.text();
     provider::set_pricing(&api.ctx, &api.call(), id, tariff, raw, &signed).await?;

@@ -5,7 +5,7 @@ use framefair_app::Refusal;
 use framefair_app::provider::{self, Registration, Signed};
 use framefair_domain::id::ProviderId;
 use framefair_domain::signing::Once;
-use framefair_http::{Api, JsonBody};
+use framefair_http::{Api, JsonBody, Whole};
 use serde::{Deserialize, Serialize};
 
 use crate::Market;
@@ -20,7 +20,7 @@ pub(crate) struct Given {
     spec: Spec,
     pricing: RawPricing,
     signature: String,
-    timestamp: Option<i64>,
+    timestamp: Option<Whole<i64>>,
     nonce: Option<String>,
 }
 
@@ -47,7 +47,7 @@ fn registration(given: Given) -> Result<Registration, Refusal> {
     if !(1..=100).contains(&given.name.chars().count()) {
         return Err(Refusal::invalid("name: 1 to 100 characters"));
     }
-    let once = Once::read(given.timestamp, given.nonce.as_deref())?;
+    let once = Once::read(given.timestamp.map(|it| it.0), given.nonce.as_deref())?;
     Ok(Registration {
         wallet: given.wallet.parse().map_err(|why| Refusal::Invalid(format!("wallet: {why}")))?,
         abilities: given.spec.abilities()?,

@@ -5,7 +5,7 @@ use framefair_app::Refusal;
 use framefair_app::provider::Status;
 use framefair_app::provider::{self, Signed};
 use framefair_domain::signing::Once;
-use framefair_http::{Api, JsonBody};
+use framefair_http::{Api, JsonBody, Whole};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ pub(crate) struct Given {
     provider_id: String,
     status: String,
     signature: String,
-    timestamp: Option<i64>,
+    timestamp: Option<Whole<i64>>,
     nonce: Option<String>,
 }
 
@@ -34,7 +34,8 @@ pub(crate) async fn provider_status(
     let id = given.provider_id.parse().map_err(|_| Refusal::NotFound)?;
     let status = Status::from_word(&given.status)
         .ok_or_else(|| Refusal::invalid("status: online, offline, busy or maintenance"))?;
-    let once = Once::read(given.timestamp, given.nonce.as_deref()).map_err(Refusal::from)?;
+    let once = Once::read(given.timestamp.map(|it| it.0), given.nonce.as_deref())
+        .map_err(Refusal::from)?;
     let signed = Signed { signature: given.signature, once };
     provider::set_status(&api.ctx, &api.call(), id, status, &signed).await?;
     Ok(data(json!({ "providerId": id, "status": status.word() })))

@@ -5,7 +5,7 @@ use framefair_app::{Refusal, market};
 use framefair_domain::id::JobId;
 use framefair_domain::signing::Once;
 use framefair_domain::wallet::TxSignature;
-use framefair_http::{Api, JsonBody, Named, PathId};
+use framefair_http::{Api, JsonBody, Named, PathId, Whole};
 use serde::{Deserialize, Serialize};
 
 use crate::Market;
@@ -15,7 +15,7 @@ use crate::shapes::{Data, data};
 #[derive(Debug, Deserialize)]
 pub(crate) struct Wish {
     signature: String,
-    timestamp: i64,
+    timestamp: Whole<i64>,
     nonce: String,
 }
 
@@ -38,7 +38,7 @@ pub(crate) async fn render_cancel(
     PathId(job, _): PathId<Market, JobId>,
     JsonBody(wish, _): JsonBody<Market, Wish>,
 ) -> Result<Data<Cancelled>, Error> {
-    let once = Once::read(Some(wish.timestamp), Some(&wish.nonce)).map_err(Refusal::from)?;
+    let once = Once::read(Some(wish.timestamp.0), Some(&wish.nonce)).map_err(Refusal::from)?;
     let once = once.ok_or_else(|| Refusal::invalid("timestamp and nonce are needed"))?;
     let cancel = market::Cancel { job, signature: wish.signature, once, key };
     let row = market::cancel(&api.ctx, &api.call(), cancel).await?;

@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use framefair_app::Refusal;
 use framefair_app::uploads::{self, Begin, UploadKind};
-use framefair_http::{Api, Caller, JsonBody, Named};
+use framefair_http::{Api, Caller, JsonBody, Named, Whole};
 use serde::Deserialize;
 
 use crate::Market;
@@ -14,7 +14,7 @@ use crate::shapes::{Data, Parts, Upload, data, read_parts};
 #[derive(Debug, Deserialize)]
 pub(crate) struct Wish {
     filename: String,
-    size: u64,
+    size: Whole<u64>,
     purpose: Option<String>,
     #[serde(flatten)]
     parts: Parts,
@@ -36,7 +36,7 @@ pub(crate) async fn upload_create(
     };
     let wanted = read_parts(wish.parts.parts)?;
     let begin =
-        Begin { kind, name: wish.filename, bytes: wish.size, from: caller.from, ingest: false };
+        Begin { kind, name: wish.filename, bytes: wish.size.0, from: caller.from, ingest: false };
     let begun = uploads::begin_named(&api.ctx, &mut api.call(), key, begin, &wanted).await?;
     let token = api.ctx.upload_secret()?.token(begun.upload.id);
     Ok((StatusCode::CREATED, data(Upload::new(begun, Some(token)))))

@@ -8,7 +8,7 @@ use framefair_domain::quote::{PRICE_MAX, Tariff};
 use framefair_domain::scheduling::{Abilities, blender_version};
 use framefair_domain::time::Timestamp;
 use framefair_domain::wallet::Wallet;
-use framefair_http::strict_json;
+use framefair_http::{Whole, strict_json};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -127,7 +127,7 @@ pub(crate) struct Spec(Box<RawValue>);
 #[serde(rename_all = "camelCase")]
 struct GivenSpec {
     gpus: Vec<GivenGpu>,
-    gpu_count: u32,
+    gpu_count: Whole<u32>,
     total_vram: f64,
     max_file_size: f64,
     supported_formats: Vec<String>,
@@ -160,7 +160,7 @@ impl Spec {
         if self.0.get().len() > SPEC_BYTES_MAX {
             return Err(Refusal::invalid("spec: at most 16 KiB"));
         }
-        let given: GivenSpec = strict_json(self.0.get().as_bytes())
+        let given: GivenSpec = strict_json("it", self.0.get().as_bytes())
             .map_err(|refusal| Refusal::Invalid(format!("spec: {refusal}")))?;
         let words = |list: &[String]| {
             list.len() <= WORDS_MAX
@@ -171,7 +171,7 @@ impl Spec {
         if !lists.into_iter().all(|list| words(list))
             || !gpus
             || given.gpus.len() > GPUS_MAX
-            || given.gpu_count > 10_000
+            || given.gpu_count.0 > 10_000
             || given.total_vram < 0.0
             || given.blender_version.len() > WORD_CHARS_MAX
         {

@@ -4,7 +4,7 @@ use framefair_app::Refusal;
 use framefair_app::market::OutputFormat;
 use framefair_app::market::WantedSettings;
 use framefair_domain::frames::FrameRange;
-use framefair_http::strict_json;
+use framefair_http::{Whole, strict_json};
 use serde::Deserialize;
 
 const SIDE_MAX: u32 = 16_384;
@@ -16,36 +16,36 @@ struct RenderSettings {
     resolution: Option<Resolution>,
     frames: Option<Frames>,
     engine: Option<String>,
-    samples: Option<i64>,
+    samples: Option<Whole<i64>>,
     output_format: Option<String>,
 }
 
 #[derive(Deserialize)]
 struct Resolution {
-    width: i64,
-    height: i64,
+    width: Whole<i64>,
+    height: Whole<i64>,
 }
 
 #[derive(Deserialize)]
 struct Frames {
-    start: i64,
-    end: i64,
+    start: Whole<i64>,
+    end: Whole<i64>,
 }
 
 /// Reads the JSON text of the form part; absent and empty mean the defaults.
 pub(crate) fn read_settings(text: Option<&str>) -> Result<WantedSettings, Refusal> {
     let text = text.map(str::trim).filter(|text| !text.is_empty()).unwrap_or("{}");
-    let given: RenderSettings = strict_json(text.as_bytes())
+    let given: RenderSettings = strict_json("it", text.as_bytes())
         .map_err(|refusal| Refusal::Invalid(format!("settings: {refusal}")))?;
     Ok(WantedSettings {
-        resolution: given.resolution.map(|r| side(r.width, r.height)).transpose()?,
+        resolution: given.resolution.map(|r| side(r.width.0, r.height.0)).transpose()?,
         frames: given
             .frames
-            .map(|f| FrameRange::new(f.start, f.end))
+            .map(|f| FrameRange::new(f.start.0, f.end.0))
             .transpose()
             .map_err(|why| Refusal::Invalid(format!("settings.frames: {why}")))?,
         engine: given.engine.map(engine).transpose()?,
-        samples: given.samples.map(samples).transpose()?,
+        samples: given.samples.map(|given| samples(given.0)).transpose()?,
         output: given.output_format.map(output).transpose()?.unwrap_or_default(),
     })
 }
@@ -88,7 +88,7 @@ mod tests {
             assert_eq!(read_settings(text).expect("defaults"), WantedSettings::default());
         }
         let all = r#"{"resolution":{"width":320,"height":180},"frames":{"start":1,"end":8},
-            "engine":"cycles","samples":16,"outputFormat":"JPEG"}"#;
+            "engine":"cycles","samples":16.0,"outputFormat":"JPEG"}"#;
         let all = read_settings(Some(all)).expect("in bounds");
         assert_eq!(all.resolution, Some((320, 180)));
         assert_eq!(all.frames.map(|frames| frames.count()), Some(8));

@@ -7,7 +7,7 @@ use framefair_app::Refusal;
 use framefair_app::uploads::{Links, PART_BYTES, PartWanted, Pass};
 use framefair_domain::id::UploadId;
 use framefair_domain::time::Timestamp;
-use framefair_http::{Caller, Form};
+use framefair_http::{Caller, Form, Whole};
 use serde::{Deserialize, Serialize};
 
 /// No file has more parts than this.
@@ -16,7 +16,7 @@ const PARTS_MAX: usize = 1_000;
 /// A part as a client declares it.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Declared {
-    number: u16,
+    number: Whole<u16>,
     sha256: String,
 }
 
@@ -79,7 +79,7 @@ pub(crate) fn read_parts(declared: Vec<Declared>) -> Result<Vec<PartWanted>, Ref
     }
     let each = declared
         .into_iter()
-        .map(|part| Ok(PartWanted { number: part.number, sha256: read_sha256(&part.sha256)? }));
+        .map(|part| Ok(PartWanted { number: part.number.0, sha256: read_sha256(&part.sha256)? }));
     each.collect()
 }
 
