@@ -8,7 +8,6 @@ use garde::Validate;
 use super::login::find;
 use super::password;
 use super::register::{Registration, create};
-use super::session::end_sessions;
 use crate::{Call, Ctx, Refusal};
 
 #[derive(Debug)]
@@ -39,11 +38,9 @@ pub async fn appoint(
     (user.role, user.rev) = (role, read + 1);
     if reset_password {
         user.password = password::hash(password.clone(), call.entropy()).await?;
+        user.resets += 1;
     }
     ctx.store.write(Write::put(&user, When::Rev(read))).await?;
     tracing::info!(user = %user.id, ?role, reset_password, "Gave a role");
-    if reset_password {
-        end_sessions(ctx, user.id).await?;
-    }
     Ok(Appointed { user, password: reset_password.then_some(password) })
 }

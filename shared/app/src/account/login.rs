@@ -39,7 +39,7 @@ pub async fn login(ctx: &Ctx, call: &mut Call, wish: Login) -> Result<TokenPair,
     if !user.active {
         return Err(NotAuthenticated::AccountInactive.into());
     }
-    let session = first_session(call, user.id);
+    let session = first_session(call, user.id, user.resets);
     let tokens = ctx.token_keys()?.pair(&session)?;
     let first = Write::put(&session, When::Absent);
     if password::is_imported(&user.password) {

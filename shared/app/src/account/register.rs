@@ -42,7 +42,7 @@ pub async fn register(
 ) -> Result<Registered, Refusal> {
     rates::spend(ctx, call, ROUTE, &email_hash(&wish.email), PER_ACCOUNT).await?;
     let id = UserId::new(call.now, call.entropy());
-    let session = first_session(call, id);
+    let session = first_session(call, id, 0);
     let tokens = ctx.token_keys()?.pair(&session)?;
     let first = Write::put(&session, When::Absent);
     let user = create(ctx, call, id, wish, Role::User, Some(first)).await?;
@@ -64,6 +64,7 @@ pub(super) async fn create(
         rev: 1,
         name: name.unwrap_or_default(),
         password: password::hash(wish.password, call.entropy()).await?,
+        resets: 0,
         email: wish.email,
         role,
         active: true,

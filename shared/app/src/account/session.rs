@@ -3,8 +3,8 @@
 use framefair_domain::id::{SessionId, UserId};
 use framefair_domain::time::SECOND_MS;
 use framefair_store::rows::{Pair, SessionRow, UserRow};
-use framefair_store::{Order, Range, When, Write, WriteFailed, keys};
-use uuid::{Builder, Uuid};
+use framefair_store::{When, Write, WriteFailed, keys};
+use uuid::Builder;
 
 use super::token::{Claims, Kind, REFRESH_MS};
 use super::{NotAuthenticated, Person, TokenPair};
@@ -13,17 +13,16 @@ use crate::{Call, Ctx, Refusal, rates};
 /// Whoever lost the answer to a refresh gets it again within this time.
 const SAID_AGAIN_MS: i64 = 10 * SECOND_MS;
 const TRIES: usize = 8;
-/// More than anybody has within a week.
-const SESSIONS_MAX: usize = 100_000;
 /// Of the sessions of one account, in a minute, from wherever.
 const PER_ACCOUNT: u32 = 3;
 const ROUTE: &str = "refresh";
 
-pub(super) fn first_session(call: &mut Call, user: UserId) -> SessionRow {
+/// For a user whose password was reset so often.
+pub(super) fn first_session(call: &mut Call, user: UserId, resets: u32) -> SessionRow {
     let id = SessionId::new(call.now, call.entropy());
     let current = new_pair(call);
     let expires = expiry(&current);
-    SessionRow { user, id, rev: 1, current, previous: None, revoked: false, expires }
+    SessionRow { user, id, rev: 1, resets, current, previous: None, revoked: false, expires }
 }
 
 fn new_pair(call: &mut Call) -> Pair {
@@ -40,33 +39,31 @@ fn expiry(pair: &Pair) -> i64 {
 pub async fn authenticate(ctx: &Ctx, call: &Call, bearer: Option<&str>) -> Result<Person, Refusal> {
     let token = bearer.ok_or(NotAuthenticated::Missing)?;
     let claims = ctx.token_keys()?.read(token, &[Kind::Access], call.now)?;
-    let (session, user) = look(ctx, &claims).await?;
-    let live = session.filter(|session| is_live(session, call));
     // An access token lasts until it ends by itself, past refreshes of its session.
-    if live.is_none() {
-        return Err(NotAuthenticated::Invalid.into());
-    }
-    let user = user.ok_or(NotAuthenticated::Invalid)?;
+    let (_, user) = live(ctx, call, &claims).await?.ok_or(NotAuthenticated::Invalid)?;
     if !user.active {
         return Err(NotAuthenticated::Inactive.into());
     }
     Ok(Person { id: user.id, session: claims.family, role: user.role })
 }
 
-async fn look(
+/// The session of a token and its user, as long as it is not over.
+async fn live(
     ctx: &Ctx,
+    call: &Call,
     claims: &Claims,
-) -> Result<(Option<SessionRow>, Option<UserRow>), Refusal> {
+) -> Result<Option<(SessionRow, UserRow)>, Refusal> {
     let (session, user) = (keys::session(claims.sub, claims.family), keys::user(claims.sub));
-    let rows = tokio::try_join!(ctx.store.get(&session), ctx.store.get(&user));
-    rows.map_err(|broken| {
+    let rows =
+        tokio::try_join!(ctx.store.get::<SessionRow>(&session), ctx.store.get::<UserRow>(&user));
+    let (session, user) = rows.map_err(|broken| {
         tracing::warn!(cause = broken.detail(), "A session could not be looked at");
         Refusal::Busy
-    })
-}
-
-fn is_live(session: &SessionRow, call: &Call) -> bool {
-    !session.revoked && session.expires > call.now.seconds()
+    })?;
+    Ok(session.zip(user).filter(|(session, user)| {
+        let is_over = session.revoked || session.resets != user.resets;
+        !is_over && session.expires > call.now.seconds()
+    }))
 }
 
 /// A new pair for a refresh token, which is used up by that.
@@ -78,12 +75,8 @@ pub async fn refresh(ctx: &Ctx, call: &mut Call, token: &str) -> Result<TokenPai
     })?;
     rates::spend(ctx, call, ROUTE, &claims.sub.to_string(), PER_ACCOUNT).await?;
     for _ in 0..TRIES {
-        let (session, user) = look(ctx, &claims).await?;
-        let session = session.filter(|session| is_live(session, call));
-        let mut session = session.ok_or(NotAuthenticated::Invalid)?;
-        if !user.is_some_and(|user| user.active) {
-            return Err(NotAuthenticated::Invalid.into());
-        }
+        let found = live(ctx, call, &claims).await?.filter(|(_, user)| user.active);
+        let (mut session, _) = found.ok_or(NotAuthenticated::Invalid)?;
         if claims.jti == session.current.refresh {
             session.previous = Some(session.current.refresh);
             session.current = new_pair(call);
@@ -101,27 +94,6 @@ pub async fn refresh(ctx: &Ctx, call: &mut Call, token: &str) -> Result<TokenPai
             if save(ctx, &mut session).await? {
                 return Err(NotAuthenticated::Invalid.into());
             }
-        }
-    }
-    Err(Refusal::Busy)
-}
-
-/// Ends all sessions of somebody.
-pub(super) async fn end_sessions(ctx: &Ctx, user: UserId) -> Result<(), Refusal> {
-    for _ in 0..TRIES {
-        let first = keys::session(user, SessionId(Uuid::nil()));
-        let last = keys::session(user, SessionId(Uuid::max()));
-        let range = Range::Between(first.sk, last.sk);
-        let order = Order::Ascending;
-        let all: Vec<SessionRow> =
-            ctx.store.query_range(&first.pk, range, order, SESSIONS_MAX).await?;
-        let open: Vec<_> = all.into_iter().filter(|session| !session.revoked).collect();
-        if open.is_empty() {
-            return Ok(());
-        }
-        for mut session in open {
-            session.revoked = true;
-            save(ctx, &mut session).await?;
         }
     }
     Err(Refusal::Busy)
@@ -146,9 +118,8 @@ pub async fn logout(ctx: &Ctx, call: &Call, bearer: Option<&str>) -> Result<(), 
     let token = bearer.ok_or(NotAuthenticated::Missing)?;
     let claims = ctx.token_keys()?.read(token, &[Kind::Access, Kind::Refresh], call.now)?;
     for _ in 0..TRIES {
-        let (session, _) = look(ctx, &claims).await?;
-        let session = session.filter(|session| is_live(session, call));
-        let mut session = session.ok_or(NotAuthenticated::Invalid)?;
+        let found = live(ctx, call, &claims).await?;
+        let (mut session, _) = found.ok_or(NotAuthenticated::Invalid)?;
         session.revoked = true;
         if save(ctx, &mut session).await? {
             return Ok(());

@@ -254,6 +254,7 @@ mod tests {
             user: UserId(id(1)),
             id: SessionId(id(2)),
             rev: 1,
+            resets: 0,
             current: Pair { access: id(3), refresh: id(4), issued: now },
             previous: None,
             revoked: false,

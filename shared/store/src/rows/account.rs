@@ -25,6 +25,9 @@ pub struct UserRow {
     pub name: String,
     /// A PHC string.
     pub password: String,
+    /// How often it was reset; sessions that began before are over.
+    #[serde(default)]
+    pub resets: u32,
     pub role: Role,
     pub active: bool,
     pub created: Timestamp,
@@ -42,6 +45,9 @@ pub struct SessionRow {
     pub user: UserId,
     pub id: SessionId,
     pub rev: u64,
+    /// As the user had when it began.
+    #[serde(default)]
+    pub resets: u32,
     /// The pair that is good now, and the one before it.
     pub current: Pair,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -127,6 +127,28 @@ async fn whoever_asks_too_often_waits_and_so_does_who_asks_for_one_account() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nobody_stays_who_logged_in_while_the_password_was_reset() {
+    let hub = Hub::of("creator", false).await;
+    let books = framefair_local::Books::Folder(hub.data());
+    let email = "eve@example.com";
+    let reset = async || framefair_local::appoint(&books, email.into(), Role::User, true).await;
+    let old = reset().await.expect("made").password.expect("a password");
+    let (logins, fresh) =
+        tokio::join!(futures::future::join_all((0..3).map(|_| log_in(&hub, email, &old))), reset());
+    for login in logins.into_iter().filter(|login| login.status == 200) {
+        let pair = login.json();
+        let access = pair["access_token"].as_str().expect("a token");
+        let balance = hub.ask("GET", "/api/v1/credits/balance").bearer_auth(access);
+        hub.call("creditBalance", balance).await.is(401);
+        let body = json!({ "refresh_token": pair["refresh_token"] });
+        post(&hub, "refresh", "/api/v1/auth/refresh", &body).await.is(401);
+    }
+    let fresh = fresh.expect("found").password.expect("another password");
+    log_in(&hub, email, &fresh).await.is(200);
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_operator_makes_accounts_and_gives_roles_while_the_hub_runs() {
     let hub = Hub::of("creator", false).await;
     let books = framefair_local::Books::Folder(hub.data());
