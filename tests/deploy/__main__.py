@@ -56,6 +56,7 @@ def run(place: Place, cloud: Cloud, market: Market, zips: Path) -> None:
                 "EscrowWallet": market.wallet("escrow"),
                 "KeysSecret": cloud.keep_secret("framefair-keys", market.keys()),
                 "ProviderEndpointAllow": ENDPOINTS,
+                "PayoutCapSol": "100",
                 "TokenKeys": market.wallet("tokens"),
                 "TokenSecret": cloud.keep_secret("framefair-token", place.path("tokens.json").read_text()),
                 "AnchorWallet": market.wallet("anchor"),

@@ -99,6 +99,8 @@ async fn ground() -> Ground {
             ("QUEUE_URL_PREFIX", prefix),
             ("SOLANA_RPC_URL", chain.rpc_url()),
             ("SOLANA_GENESIS_HASH", genesis(&chain.rpc_url()).await),
+            ("SOLANA_RPC_URL_2", String::new()),
+            ("PAYOUT_CAP_SOL", "100".into()),
             ("ESCROW_WALLET", escrow.to_string()),
             ("KEYS_SECRET", KEYS.into()),
             ("TOKEN_SECRET", TOKEN.into()),

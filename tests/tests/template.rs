@@ -236,6 +236,18 @@ fn a_message_stays_hidden_while_its_function_may_run_and_ends_in_a_dead_letter_q
 }
 
 /// How many slots a relay is told of.
+#[test]
+fn an_alarm_looks_at_every_dead_letter_queue() {
+    let dead = resources("AWS::SQS::Queue").into_iter().map(|(name, _)| name);
+    let dead: BTreeSet<String> = dead.filter(|name| name.ends_with("Dead")).collect();
+    let watched: BTreeSet<String> = resources("AWS::CloudWatch::Alarm")
+        .iter()
+        .flat_map(|(_, alarm)| words(&alarm["Properties"]["Dimensions"][0]["Value"]))
+        .map(|queue| queue.trim_end_matches(".QueueName").to_owned())
+        .collect();
+    assert_eq!(watched, dead);
+}
+
 fn relay_slots() -> usize {
     let (_, task) = resources("AWS::ECS::TaskDefinition").pop().expect("a relay");
     let variables = &task["Properties"]["ContainerDefinitions"][0]["Environment"];

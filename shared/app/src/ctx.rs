@@ -72,6 +72,8 @@ pub struct Platform {
     pub retry_wait_ms: i64,
     /// Payments from here on need both RPC nodes to agree, where two are configured.
     pub agree_above: Lamports,
+    /// What may leave escrow within a day of UTC, where there is such a cap.
+    pub payout_cap: Option<Lamports>,
     /// The largest scene that is taken.
     pub scene_bytes_max: u64,
     /// The largest frame that a node may deliver.
@@ -117,6 +119,7 @@ impl Platform {
             wait_max_ms: 24 * HOUR_MS,
             retry_wait_ms: MINUTE_MS,
             agree_above: Lamports(10 * LAMPORTS_PER_SOL),
+            payout_cap: None,
             scene_bytes_max: 2 << 30,
             frame_bytes_max: 512 << 20,
             upload_secret: None,

@@ -1,6 +1,7 @@
 //! What a process is told by its environment: settings, addresses, and the names of its secrets.
 
 use framefair_chain::Chain;
+use framefair_domain::money::{Lamports, NotMoney};
 use framefair_domain::reach::{NotANetwork, Reach};
 use framefair_domain::time::SECOND_MS;
 use framefair_domain::wallet::Wallet;
@@ -31,6 +32,8 @@ pub enum NotReady {
     NoNodeStatus(String),
     #[error("RATE_CEILING: a number of calls a minute; 0 is none")]
     RateCeiling,
+    #[error("PAYOUT_CAP_SOL: {0}")]
+    PayoutCap(NotMoney),
     #[error("IPFS_GATEWAY: an address that begins with https://")]
     IpfsGateway,
     #[error(transparent)]
@@ -74,8 +77,8 @@ fn wallet(name: &'static str, text: &str) -> Result<Wallet, NotReady> {
 }
 
 impl Platform {
-    /// The operator's rules for creators' jobs, as the environment has them wherever this runs:
-    /// `NODE_ADMISSION`, `DISPATCH_NO_NODE_STATUS`, `RATE_CEILING`, `IPFS_GATEWAY`.
+    /// The operator's rules, as the environment has them wherever this runs: `NODE_ADMISSION`,
+    /// `DISPATCH_NO_NODE_STATUS`, `RATE_CEILING`, `PAYOUT_CAP_SOL`, `IPFS_GATEWAY`.
     pub fn read_rules(&mut self) -> Result<(), NotReady> {
         self.open_fleet = match var("NODE_ADMISSION").as_deref() {
             None => var("ENVIRONMENT").is_none_or(|name| name != "production"),
@@ -95,6 +98,9 @@ impl Platform {
                 Some(calls).filter(|calls| *calls > 0)
             }
         };
+        if let Some(sol) = var("PAYOUT_CAP_SOL") {
+            self.payout_cap = Some(Lamports::from_sol(&sol).map_err(NotReady::PayoutCap)?);
+        }
         if let Some(gateway) = var("IPFS_GATEWAY") {
             let gateway = gateway.trim_end_matches('/');
             if !gateway.starts_with("https://") {

@@ -236,7 +236,8 @@ async fn a_cancelled_module_leaves_no_process_and_no_result() {
 #[tokio::test]
 async fn a_process_that_may_not_use_enough_memory_is_told_from_a_broken_node() {
     let hungry = module("(drop (memory.grow (i32.const 4000)))");
-    let limits = Limits { memory_bytes: 200 << 20, ..Kind::Generic.limits() };
+    // Twice what the engine needs to start, and far from what the module would need.
+    let limits = Limits { memory_bytes: 360 << 20, ..Kind::Generic.limits() };
     expect_fault(&run_within(Kind::Generic, &hungry, &limits).await, "out_of_memory", "memory");
 }
 

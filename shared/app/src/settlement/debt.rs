@@ -100,16 +100,18 @@ pub(super) async fn pay(
         return rest(ctx, debt, None).await;
     }
     let legs = [(*wallet, batch.lamports)];
-    let leaving =
-        Leaving { settlement: SettlementId::Debt(*wallet), legs: &legs, before: debt.used };
     let last = last.filter(|row| row.n > debt.used);
+    let signed = last.as_ref().and_then(|row| Some((row, row.signed()?)));
+    let (before, counted) = (debt.used, signed.is_some());
+    let settlement = SettlementId::Debt(*wallet);
+    let leaving = Leaving { settlement, legs: &legs, before, counted };
     let mut stands = Stands::Void;
-    if let Some((row, tx)) = last.as_ref().and_then(|row| Some((row, row.signed()?))) {
+    if let Some((row, tx)) = signed {
         stands = out::follow(ctx, signers, &leaving, row.n, tx).await?;
     }
     if matches!(stands, Stands::Void) {
         let n = last.map_or(debt.used, |row| row.n) + 1;
-        stands = out::sign(ctx, signers, &leaving, n).await?;
+        stands = out::sign(ctx, call, signers, &leaving, n).await?;
     }
     match stands {
         Stands::Open | Stands::Void if debt.due.is_some_and(|due| due > call.now) => Ok(SOON),

@@ -28,10 +28,12 @@ pub(super) async fn settle(
     let rest: Vec<Leg> =
         plan.legs.iter().filter(|leg| !kept.contains(&leg.kind)).copied().collect();
     let legs = amounts(&rest);
-    let leaving = Leaving { settlement: job.id.into(), legs: &legs, before: job.deal.out_used };
     let last = way_out.last();
+    let signed = last.and_then(|row| Some((row, row.signed()?)));
+    let (before, counted) = (job.deal.out_used, signed.is_some());
+    let leaving = Leaving { settlement: job.id.into(), legs: &legs, before, counted };
     let mut stands = Stands::Void;
-    if let Some((row, tx)) = last.and_then(|row| Some((row, row.signed()?))) {
+    if let Some((row, tx)) = signed {
         stands = out::follow(ctx, signers, &leaving, row.n, tx).await?;
     }
     if matches!(stands, Stands::Void) {
@@ -40,7 +42,7 @@ pub(super) async fn settle(
         if !small.is_empty() {
             return keep(ctx, call, job, &rest, small, n).await;
         }
-        stands = out::sign(ctx, signers, &leaving, n).await?;
+        stands = out::sign(ctx, call, signers, &leaving, n).await?;
     }
     match stands {
         Stands::Open | Stands::Void => Ok(SOON),

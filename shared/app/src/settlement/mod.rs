@@ -2,6 +2,7 @@
 //! transaction is stored before it is sent, and only what is stored is ever sent.
 
 mod advance;
+mod cap;
 mod debt;
 mod job;
 mod keys;

@@ -6,18 +6,20 @@ use framefair_chain::{
 };
 use framefair_domain::money::Lamports;
 use framefair_domain::settlement::{Event, Inflow, Outflow, SettlementId, next};
-use framefair_domain::time::{MINUTE_MS, SECOND_MS};
+use framefair_domain::time::{HOUR_MS, MINUTE_MS, SECOND_MS};
 use framefair_domain::wallet::Wallet;
 use framefair_store::rows::{OutStep, OutflowRow, SignedTx, WayOutRow};
 use framefair_store::{When, Write, WriteFailed, keys};
 
-use super::{Advanced, Signers};
-use crate::{Broken, Ctx, Refusal};
+use super::{Advanced, Signers, cap};
+use crate::{Broken, Call, Ctx, Refusal};
 
 pub(super) const SOON: Advanced = Advanced::Later(2 * SECOND_MS);
 const WHEN_RPC_IS_BACK_MS: i64 = 10 * SECOND_MS;
 /// What escrow or gas cannot pay for is looked at again after this.
 const WHEN_FUNDED_MS: i64 = MINUTE_MS;
+/// What is above the cap of the day is looked at again after this, for an operator may raise the cap.
+const WHEN_RAISED_MS: i64 = HOUR_MS;
 /// Two signatures, and all compute units at the highest price that we bid.
 const FEE_MAX: u64 = 2 * 5_000 + UNITS_MAX as u64 * PRICE_MAX / 1_000_000;
 
@@ -27,6 +29,8 @@ pub(super) struct Leaving<'a> {
     pub legs: &'a [(Wallet, Lamports)],
     /// The last place of the way out that is none of these legs'.
     pub before: u32,
+    /// Whether it was signed once already, and counted as leaving.
+    pub counted: bool,
 }
 
 /// Where it stands now.
@@ -48,6 +52,7 @@ pub(super) enum Stands {
 /// is stored is what is sent.
 pub(super) async fn sign(
     ctx: &Ctx,
+    call: &Call,
     signers: &Signers,
     leaving: &Leaving<'_>,
     n: u32,
@@ -65,6 +70,12 @@ pub(super) async fn sign(
     if !funded(ctx, signers, sum(leaving.legs)).await? {
         tracing::error!(settlement = %leaving.settlement, "Escrow or gas is short: nothing leaves until it is funded");
         return Ok(Stands::PutOff(WHEN_FUNDED_MS));
+    }
+    if !leaving.counted
+        && let Some(tomorrow) = cap::take(ctx, call, sum(leaving.legs)).await?
+    {
+        tracing::error!(settlement = %leaving.settlement, "What may leave in a day is used up: an operator must look");
+        return Ok(Stands::PutOff(tomorrow.min(WHEN_RAISED_MS)));
     }
     let out = ctx.chain.sign_out(&order(leaving, n), &signers.escrow, &signers.gas).await?;
     let row = WayOutRow {

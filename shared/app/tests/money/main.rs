@@ -6,6 +6,7 @@
 mod anchors;
 mod blames;
 mod cancel;
+mod cap;
 mod crashes;
 mod debts;
 mod direct;
