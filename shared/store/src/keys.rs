@@ -31,6 +31,11 @@ pub fn jobs_of(user: UserId) -> String {
     format!("JOBS#{user}")
 }
 
+/// The jobs of an account that came to this end, in `ByState`.
+pub fn jobs_ended(user: UserId, completed: bool) -> String {
+    format!("JOBS#{user}#{}", if completed { "COMPLETED" } else { "FAILED" })
+}
+
 /// Where an account lists its job of this number.
 pub fn job_of(user: UserId, number: u64) -> (String, String) {
     (jobs_of(user), job_place(number))

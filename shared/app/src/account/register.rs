@@ -77,6 +77,8 @@ pub(super) async fn create(
         held: Credits::ZERO,
         entries: 0,
         jobs: 0,
+        completed: 0,
+        failed: 0,
         last_leaf: NOTHING_BEFORE,
         updated: call.now,
     };

@@ -37,7 +37,7 @@ pub(crate) enum DrawsOn {
     Free,
     /// What is free, even below zero: money that is gone already is taken back all the same.
     Debt,
-    /// What was held for it.
+    /// What was held for a job, which is complete with that.
     Hold,
 }
 
@@ -122,7 +122,7 @@ fn moved(wish: &Posting, balance: &BalanceRow) -> Update {
     let amount = wish.amount.0;
     match (wish.direction, wish.draws_on) {
         (Direction::Credit, _) => balance.after_entry(amount, 0),
-        (Direction::Debit, DrawsOn::Hold) => balance.after_entry(0, -amount),
+        (Direction::Debit, DrawsOn::Hold) => balance.after_entry(0, -amount).add("completed", 1),
         (Direction::Debit, DrawsOn::Debt) => balance.after_entry(-amount, 0),
         // A hold may have come in between.
         (Direction::Debit, DrawsOn::Free) => {

@@ -303,7 +303,7 @@ fn credits_freed(job: &JobRow, effects: &[job::Effect], now: Timestamp) -> Vec<W
     match &job.deal {
         Deal::Creator(deal) if effects.contains(&job::Effect::Refund) => {
             let letter = jobs::given_up(job.id, &job.task, deal, now);
-            jobs::void(deal).into_iter().chain([letter]).collect()
+            vec![jobs::void(deal), letter]
         }
         _ => Vec::new(),
     }

@@ -31,7 +31,7 @@ pub async fn cancel(
         job.deal.updated = call.now;
         job.due = None;
         let mut writes = vec![replace(&mut job)];
-        writes.extend(charge::void(&job.deal));
+        writes.push(charge::void(&job.deal));
         writes.extend(lease.map(|lease| booking(lease.node, id, effects, None).into()));
         if ctx.all(writes).await.done()? {
             tracing::info!(job = %id, "Cancelled a job");

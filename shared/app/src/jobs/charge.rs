@@ -8,11 +8,16 @@ use framefair_store::{Update, When, Write, keys};
 
 use crate::credits::{DrawsOn, Posting};
 
-/// What was held is free again; goes with the write that ends the job.
-pub(crate) fn void(deal: &CreatorDeal) -> Option<Write> {
+/// What was held is free again, and one more job has failed; goes with the write that ends the job.
+pub(crate) fn void(deal: &CreatorDeal) -> Write {
     let price = deal.price.0;
-    let freed = Update::at(keys::balance(deal.user), When::Present);
-    (price != 0).then(|| freed.add("available", price).add("held", -price).into())
+    let freed = Update::at(keys::balance(deal.user), When::Present).add("failed", 1);
+    if price == 0 { freed.into() } else { freed.add("available", price).add("held", -price).into() }
+}
+
+/// One more job is complete that costs nothing; an entry counts it itself.
+pub(super) fn completed(deal: &CreatorDeal) -> Write {
+    Update::at(keys::balance(deal.user), When::Present).add("completed", 1).into()
 }
 
 /// What was held is spent: the entry that goes with the write that completes the job. None for what costs

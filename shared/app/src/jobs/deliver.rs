@@ -198,10 +198,13 @@ pub async fn verify(
             job.result = Some(result.clone());
             job.deal.result_ref = Some(reference.clone());
         }
-        let writes = [replace(&mut job), booking(lease.node, id, effects, None).into()];
+        let mut writes = vec![replace(&mut job), booking(lease.node, id, effects, None).into()];
         let completed = match charge::charge(&job) {
             Some(posting) => post_with(ctx, call, &posting, &writes).await?.is_some(),
-            None => ctx.store.transact(writes.to_vec()).await.done()?,
+            None => {
+                writes.push(charge::completed(&job.deal));
+                ctx.store.transact(writes).await.done()?
+            }
         };
         if completed {
             tracing::info!(job = %id, node = %lease.node, "Completed a job");

@@ -262,7 +262,7 @@ async fn given_up(ctx: &Ctx, call: &Call, mut job: CreatorJob) -> Result<Dispatc
     job.due = None;
     job.deal.updated = call.now;
     let mut writes = vec![replace(&mut job)];
-    writes.extend(charge::void(&job.deal));
+    writes.push(charge::void(&job.deal));
     writes.push(charge::given_up(job.id, &job.task, &job.deal, call.now));
     if ctx.store.transact(writes).await.done()? {
         ctx.metrics.job_failed(&kind);

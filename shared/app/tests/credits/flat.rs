@@ -2,8 +2,8 @@
 //! entries came before.
 
 use framefair_app::delivery::{self, Connection};
-use framefair_app::jobs;
-use framefair_app::{Call, Ctx, credits, ledger};
+use framefair_app::jobs::{self, Word};
+use framefair_app::{Call, Ctx, JobState, credits, ledger};
 use framefair_domain::credits::Credits;
 use framefair_domain::id::{EntryId, JobId, UserId};
 use framefair_domain::ledger::NOTHING_BEFORE;
@@ -70,12 +70,15 @@ async fn a_dispatch_costs_the_same_beside_ten_nodes_and_beside_ten_thousand() {
     assert!(costs[0].0 <= DISPATCH_HALVES, "{costs:?}");
 }
 
+/// Every tenth of them failed.
 fn old_jobs(known: &JobRow, user: UserId, from: u64, to: u64) -> impl Iterator<Item = Write> {
     let known = known.clone().creator().unwrap();
     (from..to).map(move |number| {
         let mut job = known.clone();
         job.id = JobId(uuid::Uuid::from_u128(u128::from(number)));
         job.due = None;
+        job.state = if number % 10 == 0 { JobState::Failed } else { JobState::Completed };
+        job.task.lease = None;
         job.deal = CreatorDeal { user, number, ..job.deal };
         Write::put(&job, When::Absent)
     })
@@ -90,11 +93,23 @@ async fn a_list_costs_the_same_behind_a_thousand_jobs_and_behind_twenty_thousand
     let (ada, model) = (ground.user("ada@example.com").await, ground.user("m@example.com").await);
     let placed = jobs::dispatch(&ctx, &mut Call::live(), model, None, wish("echo"), None).await;
     let known = ctx.store.get::<JobRow>(&keys::job(placed.unwrap().job)).await.unwrap().unwrap();
-    let mut costs = Vec::new();
+    let (mut costs, mut of_one) = (Vec::new(), Vec::new());
     for (from, to) in [(1, 1_001), (1_001, 20_001)] {
         write(&ctx, old_jobs(&known, ada, from, to)).await;
+        let failed = (to - 1) / 10;
         let count = Update::at(keys::balance(ada), When::Present).set("jobs", to - 1);
+        let count = count.set("failed", failed).set("completed", to - 1 - failed);
         ctx.store.write(count).await.unwrap();
+        for (word, total) in [(Word::Failed, failed), (Word::Completed, to - 1 - failed)] {
+            cost(&ctx);
+            let list = jobs::list(&ctx, ada, Some(word), 5, 50).await.unwrap();
+            assert_eq!((list.jobs.len(), list.total), (50, total));
+            assert!(list.jobs.iter().all(|job| Word::of(job) == word));
+            assert!(list.jobs.windows(2).all(|two| two[0].deal.number > two[1].deal.number));
+            of_one.push(cost(&ctx));
+        }
+        assert!(jobs::list(&ctx, ada, Some(Word::Running), 0, 50).await.unwrap().jobs.is_empty());
+        of_one.push(cost(&ctx));
         for offset in [0, to - 100] {
             cost(&ctx);
             let list = jobs::list(&ctx, ada, None, offset, 50).await.unwrap();
@@ -106,6 +121,8 @@ async fn a_list_costs_the_same_behind_a_thousand_jobs_and_behind_twenty_thousand
         }
     }
     println!("bench: fifty jobs of a list: {} half units", costs[0].0);
+    println!("bench: fifty failed jobs of a list: {} half units", of_one[0].0);
+    assert_eq!(of_one[..3], of_one[3..], "of one status");
     assert!(costs.iter().all(|it| *it == costs[0]), "{costs:?}");
     assert_eq!(credits::balance(&ctx, ada).await.unwrap().available, Credits::ZERO);
 }

@@ -230,6 +230,13 @@ async fn adds_up(ctx: &Ctx, user: UserId, all: &[CreatorJob]) -> usize {
     assert_eq!(row.held, Credits::ZERO);
     assert_eq!(row.available, Credits(Credits::whole(GIVEN).0 - spent));
     assert!(row.available >= Credits::ZERO);
+    for word in Word::ALL {
+        let listed = jobs::list(ctx, user, Some(word), 0, 1_000).await.unwrap();
+        let found: Vec<_> = listed.jobs.iter().map(|job| job.id).collect();
+        let wanted = all.iter().filter(|job| Word::of(job) == word);
+        assert_eq!(found, wanted.map(|job| job.id).collect::<Vec<_>>(), "{word:?}");
+        assert_eq!(listed.total, found.len() as u64, "{word:?}");
+    }
     let numbers: Vec<u64> = all.iter().rev().map(|job| job.deal.number).collect();
     assert_eq!(numbers, (1..=row.jobs).collect::<Vec<_>>(), "numbers without gaps");
     completed.count()

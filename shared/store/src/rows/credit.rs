@@ -22,8 +22,12 @@ pub struct BalanceRow {
     pub held: Credits,
     /// Entries so far; the next one has this number plus one.
     pub entries: u64,
-    /// Jobs of the creator face so far.
+    /// Jobs of the creator face so far, and how many of them came to an end, and to which.
     pub jobs: u64,
+    #[serde(default)]
+    pub completed: u64,
+    #[serde(default)]
+    pub failed: u64,
     /// Hash of the leaf of the last one.
     #[serde(with = "compact")]
     pub last_leaf: Hash,

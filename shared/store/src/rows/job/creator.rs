@@ -72,4 +72,8 @@ impl Dealt for CreatorDeal {
         let place = keys::waiting_at(self.priority, since, job);
         Some((keys::waiting(&self.kind, self.gpu), place))
     }
+
+    fn ended(&self, completed: bool) -> Option<(String, String)> {
+        Some((keys::jobs_ended(self.user, completed), keys::job_place(self.number)))
+    }
 }

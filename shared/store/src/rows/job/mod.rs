@@ -64,6 +64,10 @@ pub trait Dealt: Serialize + DeserializeOwned + Send {
     fn waits(&self, _job: JobId, _task: &Task) -> Option<(String, String)> {
         None
     }
+    /// Where a job that has ended so is listed, where somebody asks for those alone.
+    fn ended(&self, _completed: bool) -> Option<(String, String)> {
+        None
+    }
     /// Whatever was noted for the time until the next write is gone with that.
     fn written(&mut self) {}
 }
@@ -80,6 +84,13 @@ impl Dealt for Deal {
         match self {
             Deal::Creator(deal) => deal.waits(job, task),
             Deal::Market(deal) => deal.waits(job, task),
+        }
+    }
+
+    fn ended(&self, completed: bool) -> Option<(String, String)> {
+        match self {
+            Deal::Creator(deal) => deal.ended(completed),
+            Deal::Market(deal) => deal.ended(completed),
         }
     }
 
@@ -199,8 +210,12 @@ impl<D: Dealt> Entity for JobRow<D> {
 
     fn indexes(&self) -> Indexes {
         let due = self.due.map(|at| keys::due(self.id, at));
-        let waits = (self.state == State::Queued).then(|| self.deal.waits(self.id, &self.task));
-        Indexes { due, owner: self.deal.listed(), state: waits.flatten() }
+        let state = match self.state {
+            State::Queued => self.deal.waits(self.id, &self.task),
+            ended if ended.is_final() => self.deal.ended(ended == State::Completed),
+            _ => None,
+        };
+        Indexes { due, owner: self.deal.listed(), state }
     }
 }
 
