@@ -20,8 +20,7 @@ pub(crate) struct Received {
 #[utoipa::path(post, path = "/api/v1/webhooks/stripe", operation_id = "stripeWebhook", tag = "Webhooks",
     request_body(content_type = "application/json", description = "an event of Stripe, at most 256 KiB"),
     responses((status = 200, description = "received"),
-        (status = 400, description = "no signature, not Stripe's, or no event"),
-        (status = 503, description = "nothing is sold here")))]
+        (status = 400, description = "no signature, not Stripe's, or no event")))]
 pub(crate) async fn stripe_webhook(
     State(api): State<Api>,
     headers: HeaderMap,

@@ -55,7 +55,7 @@ impl Payments {
         self.till.as_ref().ok_or(Refusal::NoPayments)
     }
 
-    pub(super) fn endpoint(&self) -> Result<&Endpoint, Refusal> {
-        self.endpoint.as_ref().ok_or(Refusal::NoPayments)
+    pub(super) fn endpoint(&self) -> Option<&Endpoint> {
+        self.endpoint.as_ref()
     }
 }

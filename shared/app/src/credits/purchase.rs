@@ -33,7 +33,13 @@ pub async fn reported(
     body: Option<&[u8]>,
     signature: &str,
 ) -> Result<(), Refusal> {
-    let endpoint = ctx.platform.payments.endpoint()?;
+    let Some(endpoint) = ctx.platform.payments.endpoint() else {
+        tracing::warn!(
+            "Somebody reports a payment, and no signing secret is configured to believe it"
+        );
+        let is_signed = !signature.trim().is_empty();
+        return Err(if is_signed { BadEvent::Signature } else { BadEvent::Missing }.into());
+    };
     let body = body.ok_or(Refusal::Webhook(INVALID_PAYLOAD))?;
     let event = endpoint.read(body, signature, call.now.seconds())?;
     for _ in 0..TRIES {
