@@ -3,7 +3,7 @@
 use axum::extract::State;
 use framefair_app::uploads;
 use framefair_domain::id::UploadId;
-use framefair_http::{Api, Caller, JsonBody, PathId};
+use framefair_http::{Api, Caller, JsonBody, PathId, Whole};
 use serde::{Deserialize, Serialize};
 
 use crate::Market;
@@ -17,7 +17,7 @@ pub(crate) struct Sent {
 
 #[derive(Debug, Deserialize)]
 struct Part {
-    number: u16,
+    number: Whole<u16>,
     etag: String,
 }
 
@@ -41,7 +41,7 @@ pub(crate) async fn upload_complete(
     PathId(id, _): PathId<Market, UploadId>,
     JsonBody(sent, _): JsonBody<Market, Sent>,
 ) -> Result<Data<Stored>, Error> {
-    let said: Vec<_> = sent.parts.into_iter().map(|part| (part.number, part.etag)).collect();
+    let said: Vec<_> = sent.parts.into_iter().map(|part| (part.number.0, part.etag)).collect();
     let row = uploads::finish(&api.ctx, &api.call(), id, &caller.pass()?, &said).await?;
     let (tree_sha256, sha256) =
         row.done.map_or_else(Default::default, |done| (done.tree, done.sha256));
