@@ -1,6 +1,7 @@
 """People with an account over the deployed stack: they come, spend, and go."""
 
 import base64
+import contextlib
 import json
 import time
 import urllib.request
@@ -124,6 +125,8 @@ def work(ask: Any, market: Market, token: str, node: Any) -> None:
         if (result, balance["balance"], balance["held"]) != (b'{"y":1}', "84.5000", "0.0000"):
             raise Failed(f"the job came to {result!r} for {balance}")
         job = ask("POST", "/jobs/dispatch", 200, wish, token)["job_id"]
+        # A node that never heard of a job is not told that it is taken back.
+        hear(socket, "job_dispatch")
         if ask("POST", f"/jobs/{job}/cancel", 200, token=token)["status"] != "FAILED":
             raise Failed("a job that was taken back has not failed")
         if hear(socket, "job_cancel")["job_id"] != job:
@@ -137,10 +140,11 @@ def work(ask: Any, market: Market, token: str, node: Any) -> None:
 def hear(socket: ClientConnection, kind: str) -> Any:
     """The next frame of this type. Pings come for ever."""
     last = time.monotonic() + PATIENCE_S
-    while (left := last - time.monotonic()) > 0:
-        frame = json.loads(socket.recv(timeout=left))
-        if frame["type"] == kind:
-            return frame
+    with contextlib.suppress(TimeoutError):
+        while (left := last - time.monotonic()) > 0:
+            frame = json.loads(socket.recv(timeout=left))
+            if frame["type"] == kind:
+                return frame
     raise Failed(f"the node was sent no {kind} within {PATIENCE_S} s")
 
 
