@@ -1,9 +1,10 @@
 //! The README is the product's face: what it tells people to type works, as typed.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+use framefair_tests::{free_ports, program};
 
 /// Lines that a reader types, in order, without their comments.
 fn typed() -> Vec<String> {
@@ -41,23 +42,26 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests has a parent").to_owned()
 }
 
-fn binaries() -> PathBuf {
-    let exe = std::env::current_exe().expect("a test has a path");
-    exe.ancestors().nth(2).expect("a target folder").to_owned()
-}
-
 struct Running(Child);
+
+impl Running {
+    /// Waits until its output says so. It may not end before.
+    fn says(&mut self, output: &Path, words: &str, log: &Path) {
+        until(words, || {
+            let ended = self.0.try_wait().expect("a child can be asked");
+            let said = std::fs::read_to_string(output).is_ok_and(|text| text.contains(words));
+            let log = || std::fs::read_to_string(log).unwrap_or_default();
+            assert!(said || ended.is_none(), "it ended before it said {words:?}:\n{}", log());
+            said
+        });
+    }
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
         let _ = Command::new("kill").arg(self.0.id().to_string()).status();
         let _ = self.0.wait();
     }
-}
-
-fn free_port() -> u16 {
-    let socket = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    socket.local_addr().expect("it has an address").port()
 }
 
 fn until(what: &str, mut done: impl FnMut() -> bool) {
@@ -83,21 +87,17 @@ fn the_two_commands_are_targets_of_make() {
 fn what_the_readme_types_for_the_command_line_works() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let here = folder.path();
-    let ports = [free_port(), free_port(), free_port()];
+    let [port, rpc_port, _, aws_port] = free_ports().map(|port| port.to_string());
     let log = |name: &str| std::fs::File::create(here.join(name)).expect("a log");
-    let hub = Command::new(binaries().join("framefair-local"))
+    let hub = Command::new(program("framefair-local"))
         .args(["--data", ".framefair", "--slot-ms", "100", "--anchor-after-ms", "500"])
-        .args(["--port", &ports[0].to_string(), "--rpc-port", &ports[1].to_string()])
-        .args(["--aws-port", &ports[2].to_string()])
+        .args(["--port", &port, "--rpc-port", &rpc_port, "--aws-port", &aws_port])
         .current_dir(here)
         .stdout(log("hub.txt"))
         .stderr(log("hub.log"))
         .spawn();
-    let _hub = Running(hub.expect("make test builds framefair-local"));
-    let says = |file: &str, what: &str| {
-        std::fs::read_to_string(here.join(file)).is_ok_and(|text| text.contains(what))
-    };
-    until("the hub's start", || says("hub.txt", "ready"));
+    let mut hub = Running(hub.expect("it starts"));
+    hub.says(&here.join("hub.txt"), "ready", &here.join("hub.log"));
 
     let writer = root().join("tests/scenes/make_scenes.py");
     let scenes = Command::new("blender")
@@ -110,14 +110,15 @@ fn what_the_readme_types_for_the_command_line_works() {
     assert!(scenes.expect("make test installs blender").success());
     std::fs::rename(here.join("animation.blend"), here.join("scene.blend")).expect("a scene");
 
+    let programs = program("framefair").parent().expect("a folder").to_owned();
     let shell = |command: &str| {
         let mut shell = Command::new("bash");
         shell.arg("-c").arg(command).current_dir(here);
         let path = std::env::var("PATH").unwrap_or_default();
-        shell.env("PATH", format!("{}:{path}", binaries().display()));
-        shell.env("FRAMEFAIR_HUB", format!("http://127.0.0.1:{}", ports[0]));
+        shell.env("PATH", format!("{}:{path}", programs.display()));
+        shell.env("FRAMEFAIR_HUB", format!("http://127.0.0.1:{port}"));
         shell.env("FRAMEFAIR_PASSWORD", "correct horse").env("HOME", here);
-        shell.env("FRAMEFAIR_RPC", format!("http://127.0.0.1:{}", ports[1]));
+        shell.env("FRAMEFAIR_RPC", format!("http://127.0.0.1:{rpc_port}"));
         shell
     };
     let mut nodes = Vec::new();
@@ -126,8 +127,9 @@ fn what_the_readme_types_for_the_command_line_works() {
         ran += 1;
         if command.contains("node run") {
             let node = shell(&format!("exec {command}")).stderr(log("node.log")).spawn();
-            nodes.push(Running(node.expect("a node")));
-            until("the node's start", || says("node.log", "online"));
+            let mut node = Running(node.expect("a node"));
+            node.says(&here.join("node.log"), "online", &here.join("node.log"));
+            nodes.push(node);
             continue;
         }
         // As a reader would at the prompt, but small and with the answer given.
@@ -147,7 +149,7 @@ fn what_the_readme_types_for_the_command_line_works() {
     let wallet: serde_json::Value = serde_json::from_slice(&wallet.stdout).expect("JSON");
     let curl = typed().into_iter().find(|line| line.contains("/render -F"));
     let curl = curl.expect("the README shows a quote by curl");
-    let curl = curl.replace("127.0.0.1:8000", &format!("127.0.0.1:{}", ports[0]));
+    let curl = curl.replace("127.0.0.1:8000", &format!("127.0.0.1:{port}"));
     let quote = shell(&curl).env("WALLET", wallet["wallet"].as_str().expect("a wallet")).output();
     let quote = quote.expect("curl");
     let quote: serde_json::Value = serde_json::from_slice(&quote.stdout).expect("a JSON answer");

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -172,7 +172,8 @@ impl Ground {
             timeout_ms: 10_000,
         };
         let genesis = Chain::connect(rpc, framefair_chain::Seam::default()).await.unwrap();
-        let at = TcpListener::bind(any).unwrap().local_addr().unwrap();
+        let [port, ..] = framefair_tests::free_ports();
+        let at = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let relay = Command::new(framefair_tests::program("framefair-relay"))
             .env_clear()
             .envs([

@@ -1,12 +1,11 @@
 //! One journey's own market: a hub, its folder and ports, nodes, clients with wallets. Ends with both audits.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Once;
-use std::sync::atomic::{AtomicU16, Ordering};
 
 use framefair_domain::money::Lamports;
+use framefair_tests::{free_ports, program};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -25,7 +24,8 @@ pub(crate) struct Place {
     hub: Option<Process>,
     pub(crate) runtime: Runtime,
     folder: tempfile::TempDir,
-    ports: [u16; 3],
+    /// Of the hub, the chain, its WebSocket and the cloud.
+    ports: [u16; 4],
     pub(crate) scenes: &'static Scenes,
     /// How long a lost node may take to come back.
     grace_ms: u32,
@@ -156,7 +156,7 @@ impl Place {
 
     /// A command with nothing of this test's own environment but the way to Blender.
     fn command(&self, name: &str) -> Command {
-        let mut command = Command::new(framefair_tests::program(name));
+        let mut command = Command::new(program(name));
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("FRAMEFAIR_PASSWORD", "correct horse").current_dir(self.folder.path());
         command
@@ -164,7 +164,7 @@ impl Place {
 
     pub(crate) fn hub_command(&self) -> Command {
         let mut hub = self.command("framefair-local");
-        let [port, rpc, aws] = self.ports.map(|port| port.to_string());
+        let [port, rpc, _, aws] = self.ports.map(|port| port.to_string());
         hub.arg("--data").arg(self.path("data"));
         hub.args(["--port", &port, "--rpc-port", &rpc, "--aws-port", &aws]);
         hub.args(["--slot-ms", SLOT_MS, "--no-rate-limits"]);
@@ -375,22 +375,6 @@ impl Place {
 
 pub(crate) fn text(path: &Path) -> &str {
     path.to_str().expect("paths of tests are plain")
-}
-
-/// Hub, chain (and the port after it) and cloud. Below the range that the system gives to outgoing connections,
-/// because a hub that was stopped needs the same ones again.
-fn free_ports() -> [u16; 3] {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let start = u16::try_from(std::process::id() % 1_000).expect("below 1,000");
-    for _ in 0..1_000 {
-        let turn = (start * 7 + NEXT.fetch_add(1, Ordering::Relaxed)) % 2_500;
-        let base = 20_000 + turn * 4;
-        let free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
-        if (base..base + 4).all(free) {
-            return [base, base + 1, base + 3];
-        }
-    }
-    panic!("no four ports in a row are free");
 }
 
 /// A client that does not wait for ever.

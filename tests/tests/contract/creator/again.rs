@@ -21,8 +21,7 @@ impl Agent {
         let wallet = folder.join("wallet.json");
         Signer::create(&wallet).expect("a key");
         let log = std::fs::File::create(folder.join("log")).expect("a file");
-        let exe = std::env::current_exe().expect("a test has a path");
-        let program = exe.ancestors().nth(2).expect("a target folder").join("framefair");
+        let program = framefair_tests::program("framefair");
         let mut node = Command::new(program);
         node.args(["node", "run", "--no-blender", "--name", "again", "--hub", &hub.url("")]);
         node.arg("--wallet").arg(wallet).arg("--work").arg(folder.join("work"));

@@ -25,8 +25,7 @@ struct Outsider {
 
 impl Outsider {
     fn command(&self, line: &[&str]) -> Command {
-        let exe = std::env::current_exe().expect("a test has a path");
-        let program = exe.ancestors().nth(2).expect("a target folder").join("framefair");
+        let program = framefair_tests::program("framefair");
         let mut command = Command::new(program);
         command.args(line).arg("--session").arg(self.session()).current_dir(self.folder.path());
         command.env("FRAMEFAIR_PASSWORD", PASSWORD).env("FRAMEFAIR_RPC", &self.rpc);
