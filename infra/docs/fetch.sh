@@ -23,7 +23,7 @@ take() { # take PACKAGE VERSION SHA512 FILE...
     local package=$1 version=$2 sum=$3 archive=$work/$1-$2.tgz
     shift 3
     echo "docs: $package $version, into infra/docs/$fetched"
-    npm pack --silent --pack-destination "$work" "$package@$version" >/dev/null ||
+    npm pack --silent --fetch-retries 5 --pack-destination "$work" "$package@$version" >/dev/null ||
         fail "npm could not fetch $package; try again: infra/docs/fetch.sh"
     echo "$sum  $archive" | sha512sum --check --status ||
         fail "$package $version is not the one that was pinned; it was not unpacked"

@@ -26,6 +26,8 @@ fail() {
     printf 'install: %s\n' "$@" >&2
     exit 1
 }
+# What comes over the network may need another try.
+again() { "$@" || { sleep 5 && "$@"; } || { sleep 20 && "$@"; }; }
 has() { command -v "$1" >/dev/null 2>&1; }
 
 as_root() {
@@ -143,7 +145,7 @@ python_tools() {
     [ -x "$python" ] && "$python" -c 'import venv, ensurepip' 2>/dev/null || python=python3
     "$python" -m venv --clear .venv ||
         fail "Python cannot make a virtual environment; run: apt-get install python3-venv"
-    .venv/bin/pip install --quiet --disable-pip-version-check --no-deps -r infra/local/requirements.txt ||
+    again .venv/bin/pip install --quiet --disable-pip-version-check --no-deps -r infra/local/requirements.txt ||
         fail "pip failed; run: .venv/bin/pip install --no-deps -r infra/local/requirements.txt"
     cp infra/local/requirements.txt .venv/installed.txt
 }
@@ -156,7 +158,7 @@ javascript_tools() {
         folder=$(dirname "$lock")
         cmp -s "$lock" "$folder/node_modules/installed.json" && continue
         say "npm packages of $lock, into $folder/node_modules"
-        npm ci --prefix "$folder" --no-audit --no-fund --ignore-scripts --loglevel=error ||
+        again npm ci --prefix "$folder" --no-audit --no-fund --ignore-scripts --loglevel=error ||
             fail "npm failed; run: npm ci --prefix $folder"
         cp "$lock" "$folder/node_modules/installed.json"
     done < <(find clients functions infra shared tests -name node_modules -prune -o -name package-lock.json -print)

@@ -101,7 +101,7 @@ def nodes(ask: Any) -> Any:
 def work(ask: Any, market: Market, token: str, node: Any) -> None:
     """Jobs reach the node over its socket: one is put back and then done, one is taken back."""
     url = market.hub.replace("http://", "ws://") + f"{API}/relay/ws/{node['node_id']}?token={node['token']}"
-    with connect(url) as socket:
+    with connect(url, open_timeout=PATIENCE_S) as socket:
         hear(socket, "heartbeat_ping")
         wish = {"job_type": "inference", "payload_ref": "https://example.org/model.onnx?priority=low&gpu=false"}
         job = ask("POST", "/jobs/dispatch", 200, wish, token, "two")["job_id"]

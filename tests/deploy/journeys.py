@@ -161,7 +161,7 @@ def settled(place: Place, cloud: Cloud, market: Market, job: str) -> dict[str, A
     def audit() -> dict[str, Any] | None:
         # What came in without a quote is booked by the watcher's next look.
         found = market.audit(cloud)
-        return None if found["mismatches"] else found
+        return None if found.get("mismatches", True) else found
 
     place.until("the job is settled", look)
     return place.until("the audit balances", audit)

@@ -42,7 +42,7 @@ const PING_EVERY: Duration = Duration::from_secs(2);
 /// What is looked at lasts for this many of them.
 const PINGS: u32 = 4;
 /// What a process counts is in the table after two of its rounds.
-const COUNTS_ARE_WRITTEN: Duration = Duration::from_secs(12);
+const COUNTS_ARE_WRITTEN: Duration = Duration::from_secs(20);
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Both processes have one descriptor for each socket, and some for themselves.
 const OPEN_FILES_BESIDES: u64 = 500;
@@ -285,7 +285,12 @@ async fn an_idle_socket_costs_little_memory_and_its_heartbeats_write_nothing() {
     tokio::time::sleep(ping_every * PINGS).await;
     let (written_since, slot_since) = ground.writes().await;
     assert!(pings.load(Relaxed) >= (count as u64) * u64::from(PINGS - 1), "{pings:?} pings");
-    assert_eq!(written_since - written, slot_since - slot, "a heartbeat wrote something");
+    let (all, own) = (written_since - written, slot_since - slot);
+    // It may renew its slot between the two looks.
+    assert!(
+        all.abs_diff(own) <= 1,
+        "a heartbeat wrote something: {all} writes, {own} of the relay's slot"
+    );
 
     let each = ground.resident().saturating_sub(before) / count as u64;
     println!("bench: {count} idle sockets: {each} bytes of memory each");

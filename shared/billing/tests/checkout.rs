@@ -64,7 +64,7 @@ impl Fake {
     }
 
     fn stripe(&self) -> Stripe {
-        Stripe::with_patience(KEY, &self.base, Duration::from_millis(500)).expect("a client")
+        Stripe::new(KEY, &self.base).expect("a client")
     }
 
     async fn checkout(&self, package: Package) -> Result<CheckoutSession, Failed> {
@@ -205,7 +205,8 @@ async fn what_stripe_never_answers_is_not_understood() {
 async fn whoever_answers_too_late_was_not_reached() {
     let fake = Fake::late(Duration::from_secs(60), 200, session()).await;
     let asked = Instant::now();
-    let told = fake.checkout(Package::Cred10).await;
+    let hasty = Stripe::with_patience(KEY, &fake.base, Duration::from_secs(2)).expect("a client");
+    let told = checkout(&hasty, Package::Cred10, "buy-1").await;
     assert!(matches!(told, Err(Failed::Unreachable(_))), "{told:?}");
     assert!(asked.elapsed() < Duration::from_secs(10), "gave up after {:?}", asked.elapsed());
     assert_eq!(fake.seen().len(), 1, "asked once");

@@ -17,10 +17,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 const BOUNDS: Bounds = Bounds {
-    idle: Duration::from_millis(700),
-    whole: Duration::from_secs(5),
+    idle: Duration::from_secs(20),
+    whole: Duration::from_secs(60),
     answer_bytes_max: 1_000,
 };
+/// Where it is the patience that is to end.
+const HASTY: Bounds = Bounds { idle: Duration::from_millis(700), ..BOUNDS };
 
 /// A server on loopback that counts its connections and treats each as it is told.
 struct Server {
@@ -226,7 +228,7 @@ async fn an_answer_that_is_huge_or_drips_for_ever_is_given_up() {
         std::future::pending().await
     })
     .await;
-    let failed = outbound.get(&silent.url("127.0.0.1"), BOUNDS).await.unwrap_err();
+    let failed = outbound.get(&silent.url("127.0.0.1"), HASTY).await.unwrap_err();
     assert!(
         matches!(&failed, Failed::Body { why, .. } if why.contains("nothing moved for 0.7 s")),
         "{failed}"
@@ -236,35 +238,35 @@ async fn an_answer_that_is_huge_or_drips_for_ever_is_given_up() {
 #[tokio::test]
 async fn what_is_known_of_a_failed_request_is_said() {
     let outbound = Outbound::new(loopback()).unwrap();
-    let post = |at: SocketAddr, bytes: u64, pieces| {
+    let post = |at: SocketAddr, bytes: u64, pieces, bounds| {
         let (outbound, url) = (outbound.clone(), format!("http://{at}/render"));
         async move {
             outbound
-                .post_form(&url, upload(bytes, pieces), [("jobId", "7".to_owned())], BOUNDS)
+                .post_form(&url, upload(bytes, pieces), [("jobId", "7".to_owned())], bounds)
                 .await
                 .unwrap_err()
         }
     };
     let free = TcpListener::bind(("127.0.0.1", 0)).await.unwrap().local_addr().unwrap();
     let scene = || vec![Ok(Bytes::from_static(b"scene"))];
-    let refused = post(free, 5, scene()).await;
+    let refused = post(free, 5, scene(), BOUNDS).await;
     assert!(matches!(refused, Failed::Unreachable(_)) && !refused.may_have_arrived(), "{refused}");
 
     // It took everything and hung up without a word.
     let mute = Server::start(|mut socket| async move { form(&mut socket).await.map(drop) }).await;
-    let cut = post(mute.at, 5, scene()).await;
+    let cut = post(mute.at, 5, scene(), BOUNDS).await;
     assert!(cut.may_have_arrived(), "{cut}");
     let still = Server::start(|socket| async move {
         let _held = socket;
         std::future::pending().await
     })
     .await;
-    let silent = post(still.at, 5, scene()).await;
+    let silent = post(still.at, 5, scene(), HASTY).await;
     assert!(silent.may_have_arrived(), "{silent}");
 
     // Our own file breaks off: the other side cannot have it whole.
     let broken = vec![Ok(Bytes::from_static(b"sc")), Err(io::Error::other("the store is gone"))];
-    let partly = post(still.at, 5, broken).await;
+    let partly = post(still.at, 5, broken, BOUNDS).await;
     assert!(matches!(partly, Failed::CutWhileSending(_)) && !partly.may_have_arrived(), "{partly}");
 }
 
@@ -308,13 +310,14 @@ async fn a_slow_upload_lives_as_long_as_it_moves() {
     .await;
     let outbound = Outbound::new(loopback()).unwrap();
     let drip = stream::unfold(0, |n| async move {
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        tokio::time::sleep(Duration::from_millis(1_200)).await;
         (n < 4).then(|| (Ok(Bytes::from_static(b"x")), n + 1))
     });
     let upload = Upload { part: "file", file_name: "scene.blend".into(), bytes: 4, stream: drip };
     let url = format!("http://{}/render", server.at);
     let texts = [("jobId", "7".to_owned())];
-    let answer = outbound.post_form(&url, upload, texts, BOUNDS).await.unwrap();
+    let bounds = Bounds { idle: Duration::from_secs(4), ..BOUNDS };
+    let answer = outbound.post_form(&url, upload, texts, bounds).await.unwrap();
     assert_eq!(answer.status, 202);
 }
 

@@ -42,7 +42,8 @@ async fn redirecting(to: u16) -> u16 {
             tokio::spawn(async move {
                 // What is asked is read, so that the answer is.
                 let mut bytes = vec![0; 64 << 10];
-                let quiet = Duration::from_millis(200);
+                let quiet = Duration::from_secs(1);
+                drop(socket.read(&mut bytes).await);
                 while let Ok(Ok(1..)) = timeout(quiet, socket.read(&mut bytes)).await {}
                 let answer = format!(
                     "HTTP/1.1 307 Temporary Redirect\r\nlocation: http://127.0.0.1:{to}/render\r\n\

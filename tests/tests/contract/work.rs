@@ -82,11 +82,12 @@ pub(crate) async fn finished(hub: &Hub, client: &Signer) {
         let odd = hub.ask("GET", &format!("{path}?redirect=maybe"));
         hub.call("renderResult", odd).await.is(400).error();
     }
-    let stats = hub.call("stats", hub.ask("GET", "/stats")).await.is(200).json();
-    assert_eq!(
-        (&stats["data"]["completedJobs"], &stats["data"]["onlineProviders"]),
-        (&json!(1), &json!(2))
-    );
+    until("it is counted", async || {
+        let stats = hub.call("stats", hub.ask("GET", "/stats")).await.is(200).json();
+        let counts = (&stats["data"]["completedJobs"], &stats["data"]["onlineProviders"]);
+        (counts == (&json!(1), &json!(2))).then_some(())
+    })
+    .await;
 }
 
 /// A job whose scene is at fault is failed at once, and paid back.

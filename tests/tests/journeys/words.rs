@@ -88,7 +88,7 @@ fn a_node_that_is_stopped_gives_its_work_to_another_at_once() {
     let _second = place.node("second", &[]);
     place.client("client");
     let named = place.provider_id("first");
-    let line = ["--frames", "1-3", "--samples", "400", "--provider", &named];
+    let line = ["--frames", "1-8", "--samples", "400", "--provider", &named];
     let mut render = place.begin_render("client", &place.scenes.path("animation.blend"), &line);
     render.wait_for("\"event\":\"status\"");
     first.wait_for("frame 1");

@@ -107,7 +107,7 @@ async fn a_dropped_render_leaves_no_process() {
     let name = work.path().to_str().unwrap();
     let dropped = Instant::now();
     while !processes_with(name).is_empty() {
-        assert!(dropped.elapsed() < Duration::from_secs(2), "{:?}", processes_with(name));
+        assert!(dropped.elapsed() < Duration::from_secs(10), "{:?}", processes_with(name));
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
@@ -141,7 +141,7 @@ async fn an_agent_killed_with_minus_nine_takes_its_blender_along() {
     agent.wait().unwrap();
     let killed = Instant::now();
     while !processes_with(text).is_empty() {
-        assert!(killed.elapsed() < Duration::from_secs(2), "{:?}", processes_with(text));
+        assert!(killed.elapsed() < Duration::from_secs(10), "{:?}", processes_with(text));
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

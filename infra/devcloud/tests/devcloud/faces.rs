@@ -119,7 +119,7 @@ async fn shutdown_ends_a_long_poll_and_keeps_the_data() {
 
     let started = Instant::now();
     cloud.cloud.shutdown().await;
-    assert!(started.elapsed() < Duration::from_secs(3), "took {:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(10), "took {:?}", started.elapsed());
     assert!(poll.await.unwrap().unwrap().messages().is_empty());
 
     let again = DevCloud::start(config(cloud.dir.path().to_path_buf())).await.unwrap();

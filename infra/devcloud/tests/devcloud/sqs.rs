@@ -50,7 +50,7 @@ fn received(message: &Message) -> &str {
 async fn a_message_comes_once_until_it_is_deleted_or_visible_again() {
     let cloud = Cloud::start().await;
     let sqs = cloud.sqs();
-    let url = queue(&sqs, "q", &[(QueueAttributeName::VisibilityTimeout, "1")]).await;
+    let url = queue(&sqs, "q", &[(QueueAttributeName::VisibilityTimeout, "3")]).await;
     let colour = MessageAttributeValue::builder().data_type("String").string_value("red").build();
     let sent = sqs.send_message().queue_url(&url).message_body("grüße\n<&>");
     let sent = sent.message_attributes("colour", colour.unwrap()).send().await.unwrap();
@@ -67,8 +67,8 @@ async fn a_message_comes_once_until_it_is_deleted_or_visible_again() {
     assert_eq!(count(&sqs, &url, hidden).await, "1");
 
     let started = Instant::now();
-    let second = receive(&sqs, &url, 5).await.remove(0);
-    assert!(started.elapsed() < Duration::from_millis(1300), "{:?}", started.elapsed());
+    let second = receive(&sqs, &url, 15).await.remove(0);
+    assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
     assert_eq!(received(&second), "2");
 
     // The first holder's handle is old: its delete is accepted and does nothing.
@@ -80,7 +80,7 @@ async fn a_message_comes_once_until_it_is_deleted_or_visible_again() {
     let held = QueueAttributeName::ApproximateNumberOfMessagesNotVisible;
     assert_eq!(count(&sqs, &url, held).await, "1");
     delete(&second).await.unwrap();
-    assert!(receive(&sqs, &url, 2).await.is_empty());
+    assert!(receive(&sqs, &url, 4).await.is_empty());
 }
 
 #[tokio::test]
@@ -96,7 +96,7 @@ async fn a_delayed_message_waits_and_a_long_poll_wakes_when_it_is_due() {
     assert_eq!(count(&sqs, &url, delayed).await, "1");
     assert_eq!(receive(&sqs, &url, 10).await.len(), 1);
     let took = started.elapsed();
-    assert!(took >= Duration::from_millis(990) && took < Duration::from_millis(1500), "{took:?}");
+    assert!(took >= Duration::from_millis(990) && took < Duration::from_secs(6), "{took:?}");
 }
 
 #[tokio::test]
@@ -130,7 +130,7 @@ async fn one_message_wakes_one_of_many_polls() {
     let polls: Vec<_> = (0..8)
         .map(|_| {
             let (sqs, url) = (sqs.clone(), url.clone());
-            tokio::spawn(async move { receive(&sqs, &url, 2).await.len() })
+            tokio::spawn(async move { receive(&sqs, &url, 8).await.len() })
         })
         .collect();
     tokio::time::sleep(Duration::from_millis(200)).await;
@@ -167,15 +167,15 @@ async fn a_message_received_too_often_goes_to_the_dead_letters() {
 async fn visibility_can_be_stretched_only_while_the_message_is_held() {
     let cloud = Cloud::start().await;
     let sqs = cloud.sqs();
-    let url = queue(&sqs, "q", &[(QueueAttributeName::VisibilityTimeout, "1")]).await;
+    let url = queue(&sqs, "q", &[(QueueAttributeName::VisibilityTimeout, "2")]).await;
     send(&sqs, &url, "m").await;
     let held = receive(&sqs, &url, 0).await.remove(0);
     let change = |s: i32| {
         let change = sqs.change_message_visibility().queue_url(&url).visibility_timeout(s);
         change.receipt_handle(held.receipt_handle().unwrap()).send()
     };
-    change(3).await.unwrap();
-    assert!(receive(&sqs, &url, 2).await.is_empty(), "still hidden after the old timeout");
+    change(9).await.unwrap();
+    assert!(receive(&sqs, &url, 3).await.is_empty(), "still hidden after the old timeout");
     change(0).await.unwrap();
     assert_eq!(code(change(30).await), "AWS.SimpleQueueService.MessageNotInflight");
     assert_eq!(receive(&sqs, &url, 0).await.len(), 1);

@@ -5,6 +5,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 
 use serde_json::{Value, json};
@@ -33,6 +34,17 @@ fn installed(name: &str, lists: &[&str], install: impl FnOnce(&Path)) -> PathBuf
     folder
 }
 
+/// What comes from a registry may need a second try.
+fn fetch(command: &mut Command, missing: &str) {
+    for _ in 0..2 {
+        if command.status().is_ok_and(|status| status.success()) {
+            return;
+        }
+        std::thread::sleep(Duration::from_secs(5));
+    }
+    run(command, missing);
+}
+
 fn run(command: &mut Command, missing: &str) -> String {
     let output = command.output().unwrap_or_else(|cause| {
         panic!("{command:?}: {cause}. On Debian: apt-get install {missing}")
@@ -52,7 +64,7 @@ async fn web3_js_transfers_confirms_over_its_websocket_and_reads_back() {
     let folder = tokio::task::spawn_blocking(|| {
         installed("web3js", &["package.json", "package-lock.json"], |folder| {
             let arguments = ["ci", "--ignore-scripts", "--no-audit", "--no-fund"];
-            run(Command::new("npm").args(arguments).current_dir(folder), "npm");
+            fetch(Command::new("npm").args(arguments).current_dir(folder), "npm");
         })
     });
     let folder = folder.await.unwrap();
@@ -84,7 +96,7 @@ async fn solders_transfers_confirms_both_ways_and_reads_back() {
             let venv = ["-m", "venv", "venv"];
             run(Command::new("python3").args(venv).current_dir(folder), "python3-venv");
             let install = ["install", "--quiet", "-r", "requirements.txt"];
-            run(Command::new("venv/bin/pip").args(install).current_dir(folder), "python3-venv");
+            fetch(Command::new("venv/bin/pip").args(install).current_dir(folder), "python3-venv");
         })
     });
     let folder = folder.await.unwrap();

@@ -1,6 +1,6 @@
 //! The stock Rust client: transfers, confirmation by polling and by WebSocket, reading back.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::StreamExt;
 use solana_client::{
@@ -19,7 +19,7 @@ use crate::stage::{FEE, SOL, Stage, until};
 
 #[tokio::test]
 async fn solana_client_transfers_confirms_by_polling_and_reads_back() {
-    let stage = Stage::with_slots_of(50).await;
+    let stage = Stage::with_slots_of(200).await;
     let client = stage.client(CommitmentConfig::confirmed());
     let (payer, payee) = (Keypair::new(), Pubkey::new_unique());
     let airdrop = client.request_airdrop(&payer.pubkey(), 2 * SOL).await.unwrap();
@@ -68,7 +68,8 @@ fn as_legacy(
 
 #[tokio::test]
 async fn solana_client_is_told_of_confirmation_and_finality_over_the_websocket() {
-    let stage = Stage::with_slots_of(50).await;
+    // From the one to the other it is 31 slots, which is more than a stall of the machine.
+    let stage = Stage::with_slots_of(200).await;
     let payer = stage.rpc.wallet(2 * SOL).await;
     let transaction = stage.rpc.transfer(&payer, &Pubkey::new_unique(), SOL).await;
     let signature = transaction.signatures[0];
@@ -86,17 +87,13 @@ async fn solana_client_is_told_of_confirmation_and_finality_over_the_websocket()
     let subscribed = pubsub.signature_subscribe(&signature, config(CommitmentConfig::finalized()));
     let (mut finalized, unsubscribe) = subscribed.await.unwrap();
 
-    let sent = Instant::now();
     stage.rpc.try_send(&transaction).await.unwrap();
     let told = confirmed.next().await.unwrap();
-    let took = sent.elapsed();
     assert_eq!(
         told.value,
         RpcSignatureResult::ProcessedSignature(ProcessedSignatureResult { err: None })
     );
-    // One slot, and whatever a loaded machine takes besides.
-    assert!(took < Duration::from_secs(2), "confirmed after {took:?}");
-    assert!(stage.rpc.status(&signature).await["confirmationStatus"] != "processed");
+    assert_eq!(stage.rpc.status(&signature).await["confirmationStatus"], "confirmed");
 
     let told = finalized.next().await.unwrap();
     assert!(told.context.slot >= stage.rpc.status(&signature).await["slot"].as_u64().unwrap());

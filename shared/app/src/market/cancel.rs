@@ -5,12 +5,15 @@ use framefair_domain::job::{Effect, Event, State};
 use framefair_domain::signing::{self, Once, SignatureRefused};
 use framefair_domain::time::SECOND_MS;
 use framefair_store::rows::{MarketJob, NodeRow};
+use framefair_store::seam::over_again;
 use framefair_store::{TransactFailed, keys};
 
 use super::named::Name;
 use crate::write::{replace, step};
 use crate::{Call, Ctx, IdempotencyKey, Refusal, delivery, provider, settlement};
 
+/// A job that was just paid is looked at by several.
+const TRIES: u32 = 4;
 const BEGUN_AFTER_MS: i64 = 2 * SECOND_MS;
 
 #[derive(Debug)]
@@ -23,17 +26,33 @@ pub struct Cancel {
 
 /// Cancels, and plans the refund in the same write. Repeating it is harmless.
 pub async fn cancel(ctx: &Ctx, call: &Call, cancel: Cancel) -> Result<MarketJob, Refusal> {
+    if let Some(job) = attempt(ctx, call, &cancel).await? {
+        return Ok(job);
+    }
+    let again = async {
+        for _ in 1..TRIES {
+            if let Some(job) = attempt(ctx, call, &cancel).await? {
+                return Ok(job);
+            }
+        }
+        Err(Refusal::Busy)
+    };
+    over_again(Box::pin(again)).await
+}
+
+/// None if somebody wrote the job, or its node, in between.
+async fn attempt(ctx: &Ctx, call: &Call, cancel: &Cancel) -> Result<Option<MarketJob>, Refusal> {
     let view = super::view::view(ctx, cancel.job).await?;
     let rendering = view.is_rendering();
     let mut job = view.job;
     let Once { nonce, timestamp } = &cancel.once;
     let input = format!("{} {nonce} {}", timestamp.0, cancel.signature);
-    let name = Name::new(cancel.key, "POST /render/{jobId}/cancel", input);
+    let name = Name::new(cancel.key.clone(), "POST /render/{jobId}/cancel", input);
     let text = signing::text(signing::cancel(job.id), Some(&cancel.once));
     signing::verify(&job.deal.client, text.as_bytes(), &cancel.signature)?;
     if job.state == State::Cancelled {
         name.take(ctx, call, &job).await?;
-        return Ok(job);
+        return Ok(Some(job));
     }
     if !cancel.once.is_fresh(call.now) {
         return Err(SignatureRefused::Stale.into());
@@ -73,9 +92,9 @@ pub async fn cancel(ctx: &Ctx, call: &Call, cancel: Cancel) -> Result<MarketJob,
         Err(TransactFailed::Conditions(failed)) if failed.contains(&0) => {
             return Err(Refusal::Replayed);
         }
-        Err(other @ TransactFailed::Conditions(_)) => {
+        Err(TransactFailed::Conditions(_)) => {
             name.check(ctx, call, &job).await?;
-            return Err(other.into());
+            return Ok(None);
         }
         Err(other) => return Err(other.into()),
     }
@@ -83,5 +102,5 @@ pub async fn cancel(ctx: &Ctx, call: &Call, cancel: Cancel) -> Result<MarketJob,
         delivery::tell(ctx, &node, job.id).await;
     }
     ctx.settle(job.id).await;
-    Ok(job)
+    Ok(Some(job))
 }

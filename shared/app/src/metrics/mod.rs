@@ -23,7 +23,7 @@ use crate::{Call, Ctx, jobs};
 /// One process writes at most once within this time, unless somebody asks for all of it.
 pub const FLUSH_EVERY_MS: i64 = 5_000;
 /// A request does not wait for longer than this because something was counted.
-const FLUSH_WITHIN: Duration = Duration::from_millis(500);
+const FLUSH_WITHIN: Duration = Duration::from_secs(2);
 /// Upper bounds of the times that answers take; what takes longer than the last is counted beside them.
 pub const BOUNDS_MS: [u64; 11] = [5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000];
 /// A new word of a caller, so that nobody can invent labels.

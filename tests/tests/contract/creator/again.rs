@@ -46,7 +46,7 @@ async fn a_result_that_was_not_written_down_is_said_again_and_not_made_again() {
     let ada = Person::register(&hub, "ada@example.com").await;
     ada.is_given(&hub, 10).await;
     let placed = until("the node takes jobs", async || {
-        let answer = dispatch(&hub, &ada, "cpu_benchmark", r#"{"seconds":2}"#).await;
+        let answer = dispatch(&hub, &ada, "cpu_benchmark", r#"{"seconds":10,"threads":1}"#).await;
         (answer.status == 200).then(|| answer.json())
     })
     .await;
@@ -56,7 +56,7 @@ async fn a_result_that_was_not_written_down_is_said_again_and_not_made_again() {
     seam.inject(Faults::seeded(1).often("PutItem", Fault::ErrorBefore, 1_000));
     until("the node is done", async || log().contains("delivered").then_some(())).await;
     // As long as the hub tries to write it down.
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    tokio::time::sleep(Duration::from_secs(6)).await;
     seam.calm();
     assert_eq!(show(&hub, &ada, &id).await["status"], "RUNNING");
     // What the sweeper does each minute.
