@@ -71,7 +71,7 @@ const ROOMS: &[Room] = &[
     ),
     room(
         "infra/relay",
-        &["app", "domain", "http", "wire", "outbound", "market", "edge", "docs"],
+        &["app", "domain", "http", "wire", "outbound", "market", "creator", "edge", "docs"],
         "the relay is a courier: what it carries was decided in app and stored by app; what it takes in \
          for a face it refuses in that face's words; it has room for the pages that no function has",
     ),

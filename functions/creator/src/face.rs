@@ -47,6 +47,7 @@ fn status(refusal: &Refusal) -> StatusCode {
         Refusal::EmailTaken | Refusal::KeyKnown | Refusal::ReferenceReused | Refusal::KeyReused => {
             S::CONFLICT
         }
+        Refusal::NoUpgrade => S::UPGRADE_REQUIRED,
         Refusal::TooLarge => S::PAYLOAD_TOO_LARGE,
         Refusal::TooOften => S::TOO_MANY_REQUESTS,
         Refusal::Busy | Refusal::ChainUnreachable | Refusal::WrongCluster => S::SERVICE_UNAVAILABLE,

@@ -39,6 +39,7 @@ fn words(refusal: &Refusal) -> (StatusCode, Option<&'static str>) {
         Refusal::InsufficientCredits { .. } => (S::PAYMENT_REQUIRED, None),
         Refusal::Scene(_) => (S::BAD_REQUEST, Some("bad_scene")),
         Refusal::TooExpensive(_) => (S::BAD_REQUEST, Some("too_expensive")),
+        Refusal::NoUpgrade => (S::UPGRADE_REQUIRED, None),
         Refusal::TooLarge => (S::PAYLOAD_TOO_LARGE, None),
         Refusal::QuotaFull => (S::BAD_REQUEST, Some("quota_full")),
         Refusal::KeyReused => (S::BAD_REQUEST, Some("idempotency_key_reused")),

@@ -22,7 +22,7 @@ use framefair_http::{Api, Flush, flush_for_ever, frame, measured};
 use framefair_localnet::Localnet;
 use framefair_market::Market;
 use framefair_outbound::{NotReady, Outbound, Reach};
-use framefair_relay::{Relay, ingest};
+use framefair_relay::{Relay, ingest, serve};
 use framefair_store::{Config as StoreConfig, Seam as StoreSeam, Store, setup};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -41,7 +41,7 @@ pub struct Options {
     /// Whether clients pay their providers and not escrow.
     pub direct: bool,
     /// How long an entry of the ledger may wait to be anchored.
-    pub anchor_after_ms: u32,
+    pub anchor_after_ms: Option<u32>,
     /// How long a node whose socket is lost may take to come back.
     pub reconnect_grace_ms: u32,
     /// How often sockets are pinged.
@@ -172,7 +172,9 @@ impl Machine {
         ctx.platform.upload_secret = Some(folder.upload_secret()?);
         let authority = folder.signer("anchor")?;
         ctx.platform.anchor = Some(authority.wallet());
-        ctx.platform.anchor_after_ms = options.anchor_after_ms.into();
+        if let Some(after_ms) = options.anchor_after_ms {
+            ctx.platform.anchor_after_ms = after_ms.into();
+        }
         ctx.platform.tokens = Some(folder.token_keys()?);
         ctx.platform.payments = options.payments;
         ctx.platform.metrics_token = options.metrics_token;
@@ -204,10 +206,7 @@ impl Machine {
         work::spawn(&mut tasks, &ctx, signers, authority, &closing);
         let stop = closing.clone();
         tasks.spawn(async move {
-            let serve =
-                axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
-                    .with_graceful_shutdown(async move { stop.cancelled().await });
-            if let Err(error) = serve.await {
+            if let Err(error) = serve(listener, router, stop).await {
                 tracing::error!(%error, "The hub stopped serving");
             }
         });
@@ -235,15 +234,17 @@ fn hub_router(ctx: &Ctx, relay: &Arc<Relay>, rate_limits: bool) -> Router {
     let counters = Arc::new(Counters::default());
     let counters = rate_limits.then_some(&counters);
     let (market, creator) = (framefair_market::SURFACE, framefair_creator::SURFACE);
-    let mut others = edge.merge(relay.router()).merge(framefair_docs::router());
+    let mut others = edge.merge(framefair_docs::router());
     if let Some(counters) = counters {
-        others = limited::<Market>(others, counters, market.rates);
+        others = limited::<Creator>(others, counters, creator.rates);
     }
-    let market = market.guarded::<Market>(market.whole(api.clone()), counters);
-    let creator = creator.guarded::<Creator>(creator.whole(api), counters);
-    let all = others.merge(creator).merge(market.clone()).nest("/hub", market);
-    let all = measured(framefair_edge::surround(all), ctx.clone(), Flush::Aside);
-    frame(ingest::<Market>(ctx.clone(), all))
+    // Large files come in once it is known that the call is not one too many.
+    let files = |router| ingest::<Market>(ctx.clone(), router);
+    let market = market.guarded::<Market>(files(market.whole(api.clone())), counters);
+    let creator = creator.guarded::<Creator>(files(creator.whole(api)), counters);
+    let all = others.merge(relay.router(counters)).merge(creator);
+    let all = all.merge(market.clone()).nest("/hub", market);
+    frame(measured(framefair_edge::surround(all), ctx.clone(), Flush::Aside))
 }
 
 /// Gives escrow and those who pay fees what they need to start with, from the chain's faucet.

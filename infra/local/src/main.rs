@@ -104,10 +104,11 @@ struct Run {
     /// money back otherwise; or `direct`, the provider itself, without fee and without a way back.
     #[arg(long, env = "SETTLEMENT", default_value = "escrow", value_parser = ["escrow", "direct"])]
     settlement: String,
-    /// Milliseconds for which an entry of the ledger may wait before it is anchored on the chain.
-    #[arg(long, env = "FRAMEFAIR_ANCHOR_AFTER_MS", default_value_t = 300_000)]
-    anchor_after_ms: u32,
-    /// For tests: count no requests.
+    /// Milliseconds for which an entry of the ledger may wait before it is anchored on the chain; as long as
+    /// ANCHOR_INTERVAL_SECONDS says, or five minutes, if neither is given.
+    #[arg(long, env = "FRAMEFAIR_ANCHOR_AFTER_MS")]
+    anchor_after_ms: Option<u32>,
+    /// For tests: count no requests, as with RATE_LIMITS=off.
     #[arg(long)]
     no_rate_limits: bool,
     /// Open the hub in a browser once it is up.
@@ -150,13 +151,14 @@ async fn serve(run: Run) -> Result<()> {
     if run.no_rate_limits {
         rate::may_be_off()?;
     }
+    let rate_limits = rate::wanted()? && !run.no_rate_limits;
     let ports = Ports { hub: run.port, rpc: run.rpc_port, aws: run.aws_port };
     let data = run.data.clone();
     let machine = Machine::start(Options {
         data: run.data,
         ports,
         slot_ms: run.slot_ms,
-        rate_limits: !run.no_rate_limits,
+        rate_limits,
         direct: run.settlement == "direct",
         anchor_after_ms: run.anchor_after_ms,
         reconnect_grace_ms: run.reconnect_grace_ms,

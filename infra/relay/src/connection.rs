@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use framefair_app::delivery::{self, Connected, Session};
 use framefair_app::{Call, Hint, Queue, Refusal};
 use framefair_domain::time::Timestamp;
+use framefair_http::Refused;
+use framefair_market::Market;
 use framefair_wire::close;
 use framefair_wire::market::{
     AUTH_WITHIN_MS, FRAME_BYTES_MAX, FromProvider, SILENCE_MAX_MS, ToProvider,
@@ -41,10 +44,13 @@ pub(crate) const REPLACED: Goodbye = (close::REPLACED, "a newer connection of th
 const GOODBYE_WITHIN: Duration = Duration::from_secs(2);
 pub(crate) const RESTARTING: Goodbye = (close::RESTARTING, "the hub restarts");
 
-pub(crate) async fn upgrade(
-    State(relay): State<Arc<Relay>>,
-    upgrade: WebSocketUpgrade,
-) -> Response {
+/// Whoever asks for such a path without wanting a socket is told so.
+pub(crate) type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
+
+pub(crate) async fn upgrade(State(relay): State<Arc<Relay>>, upgrade: Upgrade) -> Response {
+    let Ok(upgrade) = upgrade else {
+        return Refused::<Market>::new(Refusal::NoUpgrade).into_response();
+    };
     upgrade
         .max_message_size(FRAME_BYTES_MAX)
         .max_frame_size(FRAME_BYTES_MAX)

@@ -5,14 +5,15 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::extract::ws::{Message, WebSocket};
 use axum::extract::{Path, Query, State};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use framefair_app::delivery::{self, Session};
 use framefair_app::fleet;
 use framefair_app::{Call, Refusal};
+use framefair_creator::Creator;
 use framefair_domain::id::ProviderId;
-use framefair_http::Bearer;
+use framefair_http::{Bearer, Refused};
 use framefair_wire::close;
 use framefair_wire::fleet::{Empty, FRAME_BYTES_MAX, FromNode, MALFORMED_MAX, ToNode};
 use futures::StreamExt;
@@ -23,7 +24,7 @@ use tokio_tungstenite::tungstenite;
 
 use crate::Relay;
 use crate::connection::{
-    GONE, Goodbye, READ_BUFFER_BYTES, REPLACED, RESTARTING, SEND_WITHIN, UNREADY, goodbye,
+    GONE, Goodbye, READ_BUFFER_BYTES, REPLACED, RESTARTING, SEND_WITHIN, UNREADY, Upgrade, goodbye,
     jittered, part,
 };
 use crate::relay::Order;
@@ -47,8 +48,11 @@ pub(crate) async fn upgrade(
     Path(node): Path<String>,
     Query(shown): Query<Shown>,
     Bearer(header): Bearer,
-    upgrade: WebSocketUpgrade,
+    upgrade: Upgrade,
 ) -> Response {
+    let Ok(upgrade) = upgrade else {
+        return Refused::<Creator>::new(Refusal::NoUpgrade).into_response();
+    };
     let token = header.or(shown.token);
     upgrade
         .max_message_size(FRAME_BYTES_MAX)

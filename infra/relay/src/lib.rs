@@ -8,8 +8,10 @@ mod forward;
 mod ingest;
 mod push;
 mod relay;
+mod serve;
 mod tasks;
 
 pub use forward::{Onward, forward};
 pub use ingest::ingest;
 pub use relay::Relay;
+pub use serve::serve;

@@ -10,11 +10,12 @@ use anyhow::{Context, Result};
 use axum::routing::get;
 use axum::{Json, Router};
 use framefair_app::{Call, Ctx};
+use framefair_creator::Creator;
 use framefair_http::rate::{Counters, limited, wanted};
 use framefair_http::{Flush, Front, flush_for_ever, measured};
-use framefair_market::{Market, SURFACE};
+use framefair_market::Market;
 use framefair_outbound::{Home, Outbound};
-use framefair_relay::{Onward, Relay, forward, ingest};
+use framefair_relay::{Onward, Relay, forward, ingest, serve};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -32,7 +33,7 @@ const REQUESTS_END: Duration = Duration::from_secs(110);
 async fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).init();
-    match serve().await {
+    match run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error:#}");
@@ -43,7 +44,7 @@ async fn main() -> ExitCode {
 
 /// `LISTEN` (an address and a port), `RELAY_SLOTS` (how many hint queues there are), `API_ORIGIN` (where
 /// a request goes whose file was taken in), what [`Front::from_env`] reads, and [`Ctx::from_env`].
-async fn serve() -> Result<()> {
+async fn run() -> Result<()> {
     let listen = std::env::var("LISTEN").unwrap_or_else(|_| LISTEN.into());
     let listen: SocketAddr = listen.parse().context("LISTEN must be ADDRESS:PORT")?;
     let slots = std::env::var("RELAY_SLOTS").context("RELAY_SLOTS is not set")?;
@@ -66,12 +67,15 @@ async fn serve() -> Result<()> {
     };
     tracing::info!(slot = relay.slot(), %listen, "The relay serves");
     let onward = Onward { home, front: front.clone() };
-    let way_in = ingest::<Market>(ctx.clone(), forward::<Market>(onward));
-    let mut open = relay.router().merge(framefair_docs::router());
-    if wanted()? {
-        open = limited::<Market>(open, &Arc::new(Counters::default()), SURFACE.rates);
+    let counters = wanted()?.then(|| Arc::new(Counters::default()));
+    let mut way_in = ingest::<Market>(ctx.clone(), forward::<Market>(onward));
+    let mut pages = framefair_docs::router();
+    if let Some(counters) = &counters {
+        // Before anything is read. What goes on to the API is counted there, too, for all relays together.
+        way_in = limited::<Market>(way_in, counters, framefair_market::SURFACE.rates);
+        pages = limited::<Creator>(pages, counters, framefair_creator::SURFACE.rates);
     }
-    // What goes on to the API is counted there.
+    let open = relay.router(counters.as_ref()).merge(pages);
     let open = measured(framefair_edge::surround(open), ctx.clone(), Flush::Aside);
     let mut router = open.merge(way_in);
     if let Some(front) = front {
@@ -80,11 +84,8 @@ async fn serve() -> Result<()> {
     let router = router.merge(health(relay.slot()));
     let running = tokio::spawn(relay.clone().run());
     tokio::spawn(flush_for_ever(ctx.clone()));
-    let stopped = closing.clone().cancelled_owned();
-    let service = framefair_http::frame(router).into_make_service_with_connect_info::<SocketAddr>();
-    let serving = tokio::spawn(async move {
-        axum::serve(listener, service).with_graceful_shutdown(stopped).await
-    });
+    let stopped = closing.clone();
+    let serving = tokio::spawn(serve(listener, framefair_http::frame(router), stopped));
     closing.cancelled().await;
     let sockets = async {
         relay.drained().await;

@@ -8,7 +8,10 @@ use axum::Router;
 use axum::routing::any;
 use framefair_app::delivery::{self, Session};
 use framefair_app::{Call, Ctx, Hint, Nudge, Queue, Refusal, Replaced};
+use framefair_creator::Creator;
 use framefair_domain::id::{JobId, ProviderId};
+use framefair_http::rate::{Counters, limited};
+use framefair_market::Market;
 use framefair_outbound::Outbound;
 use futures::channel::mpsc;
 use tokio::sync::Semaphore;
@@ -94,13 +97,14 @@ impl Relay {
     }
 
     /// The sockets' paths.
-    pub fn router(self: &Arc<Relay>) -> Router {
-        let market = any(connection::upgrade);
-        Router::new()
-            .route("/ws", market.clone())
-            .route("/hub/ws", market)
-            .route("/api/v1/relay/ws/{node_id}", any(fleet::upgrade))
-            .with_state(self.clone())
+    pub fn router(self: &Arc<Relay>, counters: Option<&Arc<Counters>>) -> Router {
+        let wallets = any(connection::upgrade);
+        let wallets = Router::new().route("/ws", wallets.clone()).route("/hub/ws", wallets);
+        let nodes = Router::new().route("/api/v1/relay/ws/{node_id}", any(fleet::upgrade));
+        let (wallets, nodes) = (wallets.with_state(self.clone()), nodes.with_state(self.clone()));
+        let Some(counters) = counters else { return wallets.merge(nodes) };
+        let wallets = limited::<Market>(wallets, counters, framefair_market::SURFACE.rates);
+        wallets.merge(limited::<Creator>(nodes, counters, framefair_creator::SURFACE.rates))
     }
 
     /// Claims the slot. Nodes may connect once this has returned.

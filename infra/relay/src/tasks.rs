@@ -117,9 +117,17 @@ impl<'a> Tasks<'a> {
             FromNode::JobAck { job_id, accepted: false, attempt } => {
                 (job_id, self.declined(job_id, attempt).await)
             }
-            FromNode::JobStatus(status)
-            | FromNode::StatusUpdate(status)
-            | FromNode::JobResult(status) => (status.job_id, self.status(status).await),
+            FromNode::JobStatus(mut status) => {
+                // In this dialect the result has a frame of its own, which follows.
+                let says_where = status.result_ref.is_some() || status.detail.is_some();
+                if status.status == Word::Completed && !says_where {
+                    status.status = Word::Running;
+                }
+                (status.job_id, self.status(status).await)
+            }
+            FromNode::StatusUpdate(status) | FromNode::JobResult(status) => {
+                (status.job_id, self.status(status).await)
+            }
         };
         match followed {
             Ok(()) => {}

@@ -19,6 +19,9 @@ pub enum Refusal {
     Scene(#[from] SceneRefused),
     #[error(transparent)]
     TooExpensive(#[from] TooExpensive),
+    /// What stands there is a socket.
+    #[error("this is a WebSocket: ask with Connection: Upgrade and Upgrade: websocket")]
+    NoUpgrade,
     /// The body is longer than this deployment reads by itself.
     #[error("the body is larger than 4.5 MB; send the file with POST /uploads")]
     TooLarge,

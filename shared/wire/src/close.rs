@@ -6,7 +6,7 @@ pub const UNAUTHORIZED: u16 = 4001;
 pub const SILENT: u16 = 4002;
 /// A newer connection of the same node took over.
 pub const REPLACED: u16 = 4003;
-/// A frame was too large, not JSON, or came too often.
+/// A frame was too large or not JSON.
 pub const MISBEHAVED: u16 = 4008;
 /// Too many frames that nobody can read, in the creator's dialect.
 pub const POLICY: u16 = 1008;

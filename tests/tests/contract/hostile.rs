@@ -1,12 +1,14 @@
 //! Input that no client of good will sends: each is a 400 in the envelope, and nothing is a 500. And a
 //! chain that is gone, which alone is. A table that is gone is no fault of who knocks, either.
 
+use axum::body::Bytes;
 use framefair_app::Ctx;
 use framefair_chain::{Chain, Config, Seam};
 use framefair_http::Api;
 use framefair_outbound::{Outbound, Reach};
 use framefair_relay::Relay;
 use framefair_store::Store;
+use futures::{StreamExt, stream};
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -215,6 +217,32 @@ async fn a_chain_that_is_gone_is_a_500_that_consumed_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_form_without_its_boundary_is_given_up_early_and_a_path_of_a_socket_says_what_it_is() {
+    let hub = Hub::start().await;
+    let send = async |head: &str| {
+        let piece = Bytes::from(vec![b'x'; 256 << 10]);
+        let pieces = stream::iter((0..40).map(move |_| Ok::<_, std::io::Error>(piece.clone())));
+        let head = stream::iter([Ok(Bytes::from(head.to_owned()))]);
+        let body = reqwest::Body::wrap_stream(head.chain(pieces));
+        let form = hub.ask("POST", "/render").body(body);
+        hub.raw(form.header("content-type", "multipart/form-data; boundary=b")).await
+    };
+    for head in ["", "--b\r\ncontent-disposition: form-data; name=\""] {
+        let error = send(head).await.is(400).error();
+        assert!(error.contains("no boundary, or a part with a very long head"), "{error}");
+    }
+    for path in ["/ws", "/hub/ws"] {
+        for verb in ["GET", "POST"] {
+            let error = hub.raw(hub.ask(verb, path)).await.is(426).error();
+            assert!(error.contains("WebSocket"), "{error}");
+        }
+    }
+    let creators = hub.raw(hub.ask("GET", "/api/v1/relay/ws/x")).await.is(426).json();
+    assert!(creators["detail"].as_str().is_some_and(|detail| detail.contains("WebSocket")));
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_socket_is_not_called_unauthorized_for_a_table_that_is_gone() {
     let hub = Hub::start().await;
     let seller = Seller::new(1).register(&hub, &["relay"]).await;
@@ -230,7 +258,7 @@ async fn a_socket_is_not_called_unauthorized_for_a_table_that_is_gone() {
     let relay = Relay::new(ctx, outbound, 0, CancellationToken::new());
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let at = listener.local_addr().expect("an address");
-    let serving = tokio::spawn(async move { axum::serve(listener, relay.router()).await });
+    let serving = tokio::spawn(async move { axum::serve(listener, relay.router(None)).await });
     let now = now_ms();
     let signature = seller.sign(&format!("ws:{}:{now}", seller.id));
     assert_eq!(knock_at(at, &seller.id, now, &signature).await, Some(1013));

@@ -76,6 +76,13 @@ async fn a_replayed_registration_moves_neither_endpoint_nor_price() {
     short["name"] = json!(format!("Oak:{at}:{NONCE}"));
     send(&hub, "providerRegister", &short).await.is(401).error();
     assert_eq!(of(&row(&hub, &seller).await), of(&before));
+
+    // What the thief has said waits for the wallet's socket; the wallet itself says once more what is so.
+    send(&hub, "providerRegister", &stolen).await.is(200);
+    assert!(row(&hub, &seller).await.pending.is_some());
+    send(&hub, "providerRegister", &seller.registration("Oak", &[])).await.is(200);
+    let _socket = seller.connect(&hub, "/ws").await;
+    assert_eq!(of(&row(&hub, &seller).await), of(&before));
     hub.stop().await;
 }
 

@@ -21,15 +21,15 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// A lost socket may come back within this; nobody here does.
 const GRACE_MS: u32 = 1_000;
-/// Sockets are asked often, so that a silent one is seen soon.
-const PING_EVERY_MS: u32 = 1_000;
+/// Sockets are asked often, so that a silent one is seen soon; and not so often that a halt of the machine is silence.
+const PING_EVERY_MS: u32 = 4_000;
 /// Long enough for calls that are made at once to overlap.
 const CALL_TAKES: Duration = Duration::from_millis(3);
 /// How many round trips to the table, one after the other, an answer may take.
 const TRIPS_MAX: u64 = 2;
-/// Counted apart: limits and totals, a provider that a process meets for the first time, and what is done
-/// over because somebody else was faster.
-const ASIDE: [&str; 5] = ["rate", "statistics", "metrics", "learn", "over again"];
+/// Counted apart: limits and totals, a provider that a process meets for the first time, who it is that bears a
+/// token, and what is done over because somebody else was faster.
+const ASIDE: [&str; 6] = ["rate", "statistics", "metrics", "learn", "account", "over again"];
 /// A payment is final after 32 of them.
 const SLOT_MS: u64 = 20;
 
@@ -128,7 +128,7 @@ impl Hub {
             providers,
             rate_limits,
             direct: false,
-            anchor_after_ms: 500,
+            anchor_after_ms: Some(500),
             payments,
             metrics_token,
             seam: Seam::slow(CALL_TAKES),

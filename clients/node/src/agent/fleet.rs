@@ -17,7 +17,7 @@ const REGISTER: &str = "/api/v1/nodes/register";
 const HEARTBEAT: &str = "/api/v1/nodes/heartbeat";
 const CHALLENGE: &str = "x-node-challenge";
 /// Of two agents of one key each could use up the other's challenge.
-const TRIES: u32 = 3;
+const TRIES: u32 = 4;
 const TRY_AGAIN: Duration = Duration::from_millis(200);
 
 /// A registration that is good for a day.
@@ -25,6 +25,8 @@ const TRY_AGAIN: Duration = Duration::from_millis(200);
 pub(crate) struct Member {
     pub(crate) node_id: String,
     pub(crate) token: String,
+    /// What the key's holder is to sign next.
+    challenge: String,
 }
 
 /// Registers the key, or what has changed about it, and shows that the node lives. Creators' jobs come to it
@@ -49,14 +51,15 @@ pub(crate) async fn join(
         let status = answer.status();
         if status == StatusCode::CONFLICT {
             let challenge = answer.headers().get(CHALLENGE).and_then(|it| it.to_str().ok());
-            let challenge = challenge.ok_or_else(|| refused("it gives no challenge to sign"))?;
-            let signature = config.identity.sign(challenge);
-            let signature = bs58::decode(signature).into_vec().unwrap_or_default();
-            body["challenge"] = challenge.into();
-            body["signature"] = STANDARD.encode(signature).into();
+            sign(config, challenge, &mut body)?;
             continue;
         }
         let member: Member = understood(answer).await?;
+        // A new key is believed without a proof, by this hub and by nobody who looks closer.
+        if body.get("signature").is_none() {
+            sign(config, Some(&member.challenge), &mut body)?;
+            continue;
+        }
         let lives = json!({ "current_load": 0 });
         let lives = hub.post(HEARTBEAT, &lives, Some(&member.token)).await?;
         let said: Value = understood(lives).await?;
@@ -66,6 +69,26 @@ pub(crate) async fn join(
         return Err(refused(&format!("it calls a node that lives {}", said["status"])));
     }
     Err(refused("it believes no signature of this key"))
+}
+
+/// Puts the proof into the registration. Only what can be nothing else is signed: this key is a wallet's, too.
+fn sign(
+    config: &AgentConfig,
+    challenge: Option<&str>,
+    registration: &mut Value,
+) -> Result<(), AgentError> {
+    let challenge = challenge.filter(|text| is_challenge(text));
+    let challenge = challenge.ok_or_else(|| refused("it gives no challenge to sign"))?;
+    let signature = config.identity.sign(challenge);
+    let signature = bs58::decode(signature).into_vec().unwrap_or_default();
+    registration["challenge"] = challenge.into();
+    registration["signature"] = STANDARD.encode(signature).into();
+    Ok(())
+}
+
+/// 32 bytes in hex.
+fn is_challenge(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 fn metadata(slots: u32, cores: u32, machine: Option<&Machine>) -> Value {

@@ -1,6 +1,9 @@
 //! A form is read while it comes: its texts into memory, its file wherever it is taken. And the
 //! form without the file.
 
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Poll, ready};
 
 use axum::body::{Body, Bytes};
@@ -13,6 +16,10 @@ use futures::{Stream, stream};
 use multer::{Field, Multipart};
 
 use super::taking::{Taken, Taking};
+
+/// What a form may come to between two things that it gives: the longest piece that a connection hands over, and
+/// a boundary or the head of a part with room to spare. Without its boundary a form would be kept whole.
+const KEPT_BYTES_MAX: usize = 1 << 20;
 
 /// A part as text, with its name as it came.
 pub(super) type Text = (String, Bytes);
@@ -30,15 +37,18 @@ pub(super) async fn split<S>(
     mut taking: Taking<'_>,
 ) -> Result<Parts, Refusal>
 where
-    S: Stream<Item = std::io::Result<Bytes>> + Send + 'static,
+    S: Stream<Item = io::Result<Bytes>> + Send + 'static,
 {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let boundary = kind.and_then(|kind| multer::parse_boundary(kind).ok());
     let boundary =
         boundary.ok_or_else(|| Refusal::invalid("the body is not multipart/form-data"))?;
-    let mut form = Multipart::new(one_by_one(body), boundary);
+    let kept = Arc::new(AtomicUsize::new(0));
+    let given = || kept.store(0, Relaxed);
+    let mut form = Multipart::new(one_by_one(body, kept.clone()), boundary);
     let (mut texts, mut file) = (Vec::new(), None);
     while let Some(mut part) = form.next_field().await.map_err(malformed)? {
+        given();
         let name = part.name().unwrap_or_default().to_owned();
         if name == file_part {
             if file.is_some() {
@@ -47,6 +57,7 @@ where
             let file_name = part.file_name().unwrap_or_default().to_owned();
             let mut taken = taking.begin(file_name).await?;
             while let Some(chunk) = part.chunk().await.map_err(cut)? {
+                given();
                 taken.push(chunk).await?;
             }
             file = Some(taken);
@@ -56,14 +67,18 @@ where
             return Err(Refusal::invalid("the form has too many parts"));
         }
         let text = text(&mut part, &name).await?;
+        given();
         texts.push((name, text));
     }
     Ok(Parts { texts, file })
 }
 
 /// The same stream, with a pause after each piece: who reads a form takes in whatever is ready before
-/// giving anything out, and from a fast sender that is a lot of memory.
-fn one_by_one<S: Stream>(body: S) -> impl Stream<Item = S::Item> {
+/// giving anything out, and from a fast sender that is a lot of memory. What it has `kept` it counts down itself.
+fn one_by_one<S>(body: S, kept: Arc<AtomicUsize>) -> impl Stream<Item = io::Result<Bytes>>
+where
+    S: Stream<Item = io::Result<Bytes>>,
+{
     let (mut body, mut given) = (Box::pin(body), false);
     stream::poll_fn(move |context| {
         if std::mem::take(&mut given) {
@@ -72,6 +87,11 @@ fn one_by_one<S: Stream>(body: S) -> impl Stream<Item = S::Item> {
         }
         let piece = ready!(body.as_mut().poll_next(context));
         given = true;
+        let bytes = piece.as_ref().and_then(|piece| piece.as_ref().ok()).map_or(0, Bytes::len);
+        if kept.fetch_add(bytes, Relaxed) > KEPT_BYTES_MAX {
+            let why = "the form has no boundary, or a part with a very long head";
+            return Poll::Ready(Some(Err(io::Error::new(io::ErrorKind::InvalidData, why))));
+        }
         Poll::Ready(piece)
     })
 }
@@ -97,7 +117,7 @@ fn cut(error: multer::Error) -> Refusal {
 
 fn refused(error: multer::Error, otherwise: &str) -> Refusal {
     match error {
-        multer::Error::StreamReadFailed(cause) => match cause.downcast::<std::io::Error>() {
+        multer::Error::StreamReadFailed(cause) => match cause.downcast::<io::Error>() {
             Ok(cause) => broken_off(*cause),
             Err(_) => Refusal::invalid(otherwise),
         },
@@ -106,9 +126,9 @@ fn refused(error: multer::Error, otherwise: &str) -> Refusal {
 }
 
 /// A body that did not come to its end: its sender's fault, or its line's.
-pub(super) fn broken_off(cause: std::io::Error) -> Refusal {
+pub(super) fn broken_off(cause: io::Error) -> Refusal {
     match cause.kind() {
-        std::io::ErrorKind::TimedOut => Refusal::Invalid(cause.to_string()),
+        io::ErrorKind::TimedOut | io::ErrorKind::InvalidData => Refusal::Invalid(cause.to_string()),
         _ => Refusal::invalid("the body was cut off before its end"),
     }
 }

@@ -5,6 +5,7 @@
 
 mod form;
 mod pace;
+mod share;
 mod taking;
 
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header, request};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use framefair_app::uploads::{INLINE_BYTES_MAX, Proof, UploadKind};
-use framefair_app::{Call, Ctx, Refusal};
+use framefair_app::{Call, Ctx, Refusal, network};
 use framefair_domain::id::JobId;
 use framefair_http::{Face, PROOF, Refused, TEXT_BYTES_MAX, TEXTS_MAX, address, drain};
 use futures::{Stream, StreamExt};
@@ -24,13 +25,17 @@ use tokio::sync::{Mutex, Semaphore};
 
 use form::{Parts, split};
 use pace::{Pace, paced};
+use share::Shares;
 use taking::Taking;
 
-/// Large files on their way in at once. Each holds two parts in memory.
+/// Large files on their way in at once, and those of one caller. Each holds two parts in memory.
 const AT_ONCE_MAX: usize = 64;
+const AT_ONCE_EACH: usize = 16;
 /// Requests that are being read before anybody knows how large they are. Each holds up to
 /// [`INLINE_BYTES_MAX`], and a slow one does so for minutes.
 const READING_MAX: usize = 128;
+/// Those of one caller: whoever opens many and sends next to nothing keeps only itself waiting.
+const READING_EACH: usize = 64;
 /// What a form may hold beside its file: text, and the lines between the parts.
 const BESIDE_FILE_MAX: u64 = (TEXT_BYTES_MAX as u64 + 1024) * TEXTS_MAX as u64 + 4096;
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -39,6 +44,8 @@ struct Ingest {
     ctx: Ctx,
     places: Semaphore,
     reading: Semaphore,
+    places_each: Shares,
+    reading_each: Shares,
 }
 
 /// Which form has a file that may be large, and what it is.
@@ -54,6 +61,8 @@ pub fn ingest<F: Face>(ctx: Ctx, router: Router) -> Router {
         ctx,
         places: Semaphore::new(AT_ONCE_MAX),
         reading: Semaphore::new(READING_MAX),
+        places_each: Shares::new(AT_ONCE_EACH),
+        reading_each: Shares::new(READING_EACH),
     });
     router.layer(from_fn_with_state(ingest, filter::<F>))
 }
@@ -126,6 +135,8 @@ impl Ingest {
             return Err(Refusal::Invalid(format!("the file is larger than {max} MiB")));
         }
         let mut body = Box::pin(body);
+        let who = network(address(&head.extensions));
+        let share = self.reading_each.take(who.clone()).ok_or(Refusal::Busy)?;
         let reading = self.reading.try_acquire().map_err(|_| Refusal::Busy)?;
         let begun = match begin_of(&mut body).await? {
             // Small enough to go on as it is.
@@ -134,8 +145,9 @@ impl Ingest {
             }
             Beginning::Some(chunks) => chunks,
         };
+        let _share = self.places_each.take(who).ok_or(Refusal::Busy)?;
         let _place = self.places.try_acquire().map_err(|_| Refusal::Busy)?;
-        drop(reading);
+        drop((reading, share));
         let body = futures::stream::iter(begun.into_iter().map(Ok)).chain(body);
         self.large(wanted, head, declared, body, next).await
     }

@@ -51,7 +51,7 @@ impl Taking<'_> {
         let mut call = Call::live();
         let id = UploadId::new(call.now, call.entropy());
         let (kind, bytes, from) = (self.kind, self.bytes_max, self.from);
-        let begin = Begin { kind, name, bytes, from, ingest: true };
+        let begin = Begin { kind, name, bytes, from, ingest: true, owner: None, sha256: None };
         let upload = uploads::begin(self.ctx, &call, id, begin).await?;
         Ok(Taken {
             ctx: self.ctx.clone(),

@@ -90,6 +90,21 @@ pub(crate) async fn stand(
     Ok(Session { node: id, fence })
 }
 
+/// Ends the node's socket, whoever speaks there.
+pub(crate) async fn expel(ctx: &Ctx, call: &Call, id: ProviderId) -> Result<(), Refusal> {
+    let mut before = None;
+    let node = change_node(ctx, call, id, |node| {
+        node.fence += 1;
+        before = node.connection.take();
+        before.is_some()
+    });
+    let fence = node.await?.map_or(0, |node| node.fence);
+    if let Some(before) = before {
+        ctx.hint(Queue::Relay(before.relay), &Replaced { node: id, fence }, 0).await;
+    }
+    Ok(())
+}
+
 /// How many tasks the node takes at once. Answers what it holds already.
 pub async fn ready(
     ctx: &Ctx,

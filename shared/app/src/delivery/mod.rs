@@ -15,7 +15,7 @@ pub use connection::{
     Connected, Session, connect, disconnect, held, is_connected, is_first_relay, leave_relay,
     ready, renew_relay, take_relay,
 };
-pub(crate) use connection::{SLOTS_MAX, absence, first_row, look_after_providers, stand};
+pub(crate) use connection::{SLOTS_MAX, absence, expel, first_row, look_after_providers, stand};
 pub use dispatch::{Dispatched, dispatch};
 pub(crate) use dispatch::{drop_stale_leases, others_able};
 pub use framefair_store::rows::{Connection, ProgressRow, Pulse};

@@ -2,7 +2,7 @@
 
 use framefair_domain::fleet::Health;
 use framefair_domain::id::ProviderId;
-use framefair_domain::time::SECOND_MS;
+use framefair_domain::time::{SECOND_MS, Timestamp};
 use framefair_store::rows::{FleetRow, RelayRow};
 use framefair_store::{Check, Index, Update, When, WriteFailed, keys};
 use garde::Validate;
@@ -31,6 +31,18 @@ pub fn authenticate(ctx: &Ctx, call: &Call, bearer: Option<&str>) -> Result<Memb
     let token = bearer.ok_or(NotAuthenticated::Node)?;
     let (id, token) = ctx.token_keys()?.read_node(token, call.now)?;
     Ok(Member { id, token })
+}
+
+/// Whether the node, without a socket since then, has shown itself by calls, and of late.
+pub(crate) async fn calls(
+    ctx: &Ctx,
+    call: &Call,
+    node: ProviderId,
+    since: Timestamp,
+) -> Result<bool, Refusal> {
+    let row = ctx.store.get::<FleetRow>(&keys::fleet(node)).await?;
+    let beat = row.and_then(|row| row.beat).filter(|beat| *beat > since);
+    Ok(Health::of(beat, call.now) == Health::Healthy)
 }
 
 /// Notes that the node lives, and says how it does. Where it was heard of a moment ago nothing is

@@ -12,6 +12,7 @@ use framefair_domain::id::ProviderId;
 use uuid::Uuid;
 
 pub use admit::admit;
+pub(crate) use beat::calls;
 pub use beat::{Beat, authenticate, beat};
 use capable::list;
 pub(crate) use capable::{busier, kinds, moved, rank};
@@ -21,6 +22,7 @@ pub(crate) use census::census;
 pub use connect::connect;
 pub(crate) use connect::{came, left};
 pub use framefair_domain::fleet::Health;
+pub(crate) use register::claimed;
 pub use register::{Enrolled, Enrolment, register};
 
 /// A node whose token is good.

@@ -1,12 +1,13 @@
 //! A node registers by its key. A key that is known gets a token only against a signature over the
-//! challenge that was given out last: who knows the public key alone gets none.
+//! challenge that was given out last: who knows the public key alone gets none. The wallet of a provider is
+//! known, too, though it never registered here.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use framefair_domain::fleet::{has_signed, key_of_pem};
 use framefair_domain::id::ProviderId;
-use framefair_store::rows::{FleetRow, FleetSpecRow};
-use framefair_store::{When, Write, keys};
+use framefair_store::rows::{FleetRow, FleetSpecRow, ProviderRow};
+use framefair_store::{Update, When, Write, keys};
 use garde::Validate;
 use serde::Deserialize;
 use uuid::Uuid;
@@ -67,7 +68,11 @@ pub async fn register(ctx: &Ctx, call: &mut Call, wish: Enrolment) -> Result<Enr
     let key = key_of_pem(&wish.public_key)
         .map_err(|why| Refusal::field("public_key", format!("public_key: {why}")))?;
     let id = ProviderId::of(&key);
-    let known = ctx.store.get::<FleetRow>(&keys::fleet(id)).await?;
+    let (fleet, provider) = (keys::fleet(id), keys::provider(id));
+    let (known, sells) = tokio::try_join!(
+        ctx.store.get::<FleetRow>(&fleet),
+        ctx.store.get::<ProviderRow>(&provider),
+    )?;
     if let Some(known) = &known
         && !proves(&wish, known)
     {
@@ -90,6 +95,8 @@ pub async fn register(ctx: &Ctx, call: &mut Call, wish: Enrolment) -> Result<Enr
     let metadata = serde_json::to_string(&wish.metadata.unwrap_or_default()).unwrap_or_default();
     let (name, capabilities) = (wish.name, wish.capabilities);
     let token = ctx.token_keys()?.node(&row, &capabilities, call.now)?;
+    let taken = known.is_none() && sells.is_some();
+    let stays_nobodys = (known.is_none() && !taken).then(|| Write::check(provider, When::Absent));
     let spec = FleetSpecRow { id, name, capabilities, metadata };
     let before = match &known {
         Some(_) => ctx.store.get::<FleetSpecRow>(&keys::fleet_spec(id)).await?,
@@ -97,12 +104,17 @@ pub async fn register(ctx: &Ctx, call: &mut Call, wish: Enrolment) -> Result<Enr
     };
     let when = known.map_or(When::Absent, |known| When::Rev(known.rev));
     let node = delivery::first_row(call, id).into();
-    let writes = vec![Write::put(&row, when), Write::put(&spec, When::Always), node];
+    let mut writes = vec![Write::put(&row, when), Write::put(&spec, When::Always), node];
+    writes.extend(stays_nobodys);
     // First, since afterwards nobody knows any more what it was listed for.
     if let Some(before) = &before {
         unlist(ctx, before, &spec).await?;
     }
     if ctx.store.transact(writes).await.done()? {
+        if taken {
+            // Whoever asks may be anybody: the token is given to nobody.
+            return Ok(Enrolled::Known { challenge: row.challenge });
+        }
         if before.is_some() {
             list(ctx, call, &row).await?;
         }
@@ -110,8 +122,18 @@ pub async fn register(ctx: &Ctx, call: &mut Call, wish: Enrolment) -> Result<Enr
         return Ok(Enrolled::Registered { node: id, challenge: row.challenge, token });
     }
     // Somebody else registered it a moment before.
-    let known = ctx.store.get::<FleetRow>(&keys::fleet(id)).await?.ok_or(Refusal::Busy)?;
+    let known = ctx.store.get::<FleetRow>(&fleet).await?.ok_or(Refusal::Busy)?;
     Ok(Enrolled::Known { challenge: known.challenge })
+}
+
+/// The wallet of this node has just shown that it is the key's holder. Whoever had a token without a proof has
+/// none any more, and whoever asks for one has to prove as much.
+pub(crate) fn claimed(node: &FleetRow) -> Write {
+    let (key, as_read) = (keys::fleet(node.id), When::Rev(node.rev));
+    match node.proven {
+        true => Write::check(key, as_read),
+        false => Update::at(key, as_read).set("token", Uuid::nil()).into(),
+    }
 }
 
 /// Whether the key's holder signed the challenge that was given out last.

@@ -7,12 +7,12 @@ use framefair_domain::scheduling::Abilities;
 use framefair_domain::signing;
 use framefair_domain::time::MINUTE_MS;
 use framefair_domain::wallet::Wallet;
-use framefair_store::rows::{PendingChange, ProviderRow, Status};
+use framefair_store::rows::{FleetRow, PendingChange, ProviderRow, Status};
 use framefair_store::{TransactFailed, When, Write, keys};
 
 use super::Signed;
 use crate::statistics::Count;
-use crate::{Broken, Call, Ctx, Refusal};
+use crate::{Broken, Call, Ctx, Refusal, delivery, fleet};
 
 const ENDPOINT_BYTES_MAX: usize = 300;
 /// A changed endpoint, spec or price of a short signature waits this long for the wallet's socket.
@@ -38,8 +38,13 @@ pub async fn register(ctx: &Ctx, call: &Call, input: Registration) -> Result<Pro
     let text = signing::register(&input.wallet, &input.name);
     let nonce = input.signed.verify(ctx, call, &input.wallet, text)?;
     let id = ProviderId::of(&input.wallet);
-    match ctx.store.get::<ProviderRow>(&keys::provider(id)).await? {
-        None => create(ctx, call, input, nonce).await?,
+    let (provider, node) = (keys::provider(id), keys::fleet(id));
+    let (known, node) = tokio::try_join!(
+        ctx.store.get::<ProviderRow>(&provider),
+        ctx.store.get::<FleetRow>(&node)
+    )?;
+    match known {
+        None => create(ctx, call, input, node, nonce).await?,
         // Half of a hash, so it cannot happen.
         Some(known) if known.wallet != input.wallet => {
             return Err(Broken(format!("{} is provider {id} too", input.wallet)).into());
@@ -71,6 +76,7 @@ async fn create(
     ctx: &Ctx,
     call: &Call,
     input: Registration,
+    node: Option<FleetRow>,
     nonce: Option<Write>,
 ) -> Result<(), Refusal> {
     let id = ProviderId::of(&input.wallet);
@@ -90,14 +96,26 @@ async fn create(
         seen: call.now,
         pending: None,
     };
-    match ctx.all([Write::put(&provider, When::Absent)].into_iter().chain(nonce).collect()).await {
+    let stranger = node.as_ref().is_some_and(|node| !node.proven);
+    let mut writes = vec![Write::put(&provider, When::Absent)];
+    writes.push(match &node {
+        None => Write::check(keys::fleet(id), When::Absent),
+        Some(node) => fleet::claimed(node),
+    });
+    writes.extend(nonce);
+    match ctx.all(writes).await {
         Ok(()) => {}
-        Err(TransactFailed::Conditions(failed)) if failed.contains(&1) => {
+        Err(TransactFailed::Conditions(failed)) if failed.contains(&2) => {
             return Err(Refusal::Replayed);
         }
         // Two registrations of one wallet at once: there it is.
-        Err(TransactFailed::Conditions(_)) => return Ok(()),
+        Err(TransactFailed::Conditions(failed)) if failed.contains(&0) => return Ok(()),
+        // It registered as a node at this moment.
+        Err(TransactFailed::Conditions(_)) => return Err(Refusal::Busy),
         Err(other) => return Err(other.into()),
+    }
+    if stranger {
+        delivery::expel(ctx, call, id).await?;
     }
     tracing::info!(provider = %id, wallet = %input.wallet, "Registered a provider");
     ctx.count(None, Count { providers: 1, ..Count::default() }).await;
@@ -122,10 +140,11 @@ async fn change(
         provider.abilities = input.abilities;
         provider.tariff = input.tariff;
         provider.pending = None;
-    } else if !same {
+    } else {
         // A short signature binds neither endpoint nor price and never expires: whoever has seen
-        // one could move the provider's work elsewhere. The wallet itself must show up.
-        provider.pending = Some(PendingChange {
+        // one could move the provider's work elsewhere. The wallet itself must show up, and what it
+        // then confirms is what was said last.
+        provider.pending = (!same).then(|| PendingChange {
             endpoint: input.endpoint,
             spec: input.spec,
             abilities: input.abilities,

@@ -9,6 +9,8 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 
 use super::people::{Person, detail, post};
+use super::relay::{hear, open};
+use crate::people::Seller;
 use crate::stage::{Answer, Hub};
 
 const REGISTER: &str = "/api/v1/nodes/register";
@@ -82,6 +84,58 @@ async fn a_known_key_gets_a_token_only_for_its_signature() {
     assert_eq!(beats(text(&second, "token")).await.is(200).json()["status"], "HEALTHY");
     let old = beats(text(&first, "token")).await.is(401);
     assert_eq!(detail(&old), "Invalid node credentials", "one token per node");
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_wallet_of_a_provider_is_no_node_of_a_stranger() {
+    let hub = Hub::of("creator", false).await;
+    let machine = Machine::new(1);
+    let sells = async || {
+        let url = hub.url("/provider/register");
+        let seller = Seller::new(1).registration("Oak", &[]);
+        let answer = hub.http.post(url).json(&seller).send().await.expect("an answer");
+        assert_eq!(answer.status(), 200);
+    };
+    let is_known = async || {
+        let answer = register(&hub, &machine.registration()).await.is(409);
+        assert!(answer.json().get("token").is_none());
+        answer.header("x-node-challenge").to_owned()
+    };
+    // Somebody has registered the wallet before it sells.
+    let stranger = register(&hub, &machine.registration()).await.is(201).json();
+    let stranger = text(&stranger, "token");
+    let id =
+        ProviderId::of(&Wallet::from_bytes(machine.0.verifying_key().to_bytes()).expect("a key"));
+    let mut socket = open(&hub, &id.to_string(), &stranger).await;
+    assert!(hear(&mut socket).await.is_ok());
+    sells().await;
+    let gone = loop {
+        if let Err(why) = hear(&mut socket).await {
+            break why;
+        }
+    };
+    assert_eq!(gone.0, 4003);
+    let beats = async |token: &str| beat(&hub, token, &json!({ "current_load": 0 })).await;
+    beats(&stranger).await.is(401);
+    let mut socket = open(&hub, &id.to_string(), &stranger).await;
+    assert_eq!(hear(&mut socket).await.expect_err("it is closed").0, 4001);
+    // Only its own signature makes it a node again, and what it sells afterwards changes nothing of that.
+    let proven = machine.proof(&is_known().await);
+    let proven = register(&hub, &proven).await.is(201).json();
+    sells().await;
+    beats(&text(&proven, "token")).await.is(200);
+
+    // One that sells and never was a node.
+    let (machine, seller) = (Machine::new(2), Seller::new(2).registration("Ash", &[]));
+    let url = hub.url("/provider/register");
+    hub.http.post(url).json(&seller).send().await.expect("an answer");
+    let known = register(&hub, &machine.registration()).await.is(409);
+    let again = register(&hub, &machine.registration()).await.is(409);
+    let challenge = known.header("x-node-challenge");
+    assert_eq!(challenge, again.header("x-node-challenge"));
+    let node = register(&hub, &machine.proof(challenge)).await.is(201).json();
+    beats(&text(&node, "token")).await.is(200);
     hub.stop().await;
 }
 

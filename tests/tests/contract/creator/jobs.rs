@@ -3,7 +3,7 @@
 use futures::future::join_all;
 use serde_json::{Value, json};
 
-use super::line::{Line, standing};
+use super::line::{Line, standing, standing_with};
 use super::people::{Person, detail};
 use super::relay::{node, node_with, open};
 use crate::stage::{Answer, Hub, until};
@@ -245,7 +245,7 @@ async fn a_failed_attempt_goes_to_another_node_and_the_last_one_frees_the_hold()
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_is_the_accounts_own_and_strangers_jobs_are_missing() {
     let hub = Hub::of("creator", false).await;
-    let node = node_with(&hub, 1, &["echo", "render"]).await;
+    let node = node_with(&hub, 1, &["echo", "render"], 1).await;
     let _socket = Line::keep(open(&hub, &node.id, &node.token).await);
     let ada = Person::register(&hub, "ada@example.com").await;
     let bob = Person::register(&hub, "bob@example.com").await;
@@ -309,7 +309,8 @@ async fn a_list_is_the_accounts_own_and_strangers_jobs_are_missing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_fails_job_after_job_is_closed_and_one_with_bad_payloads_is_not() {
     let hub = Hub::of("creator", false).await;
-    let (_, mut socket) = standing(&hub, 1).await;
+    // With places enough: a job that is tried again, a second later, must not take the place of the next one.
+    let (_, mut socket) = standing_with(&hub, 1, 8).await;
     let ada = Person::register(&hub, "ada@example.com").await;
     // The next attempt at this job fails.
     let fails = async |socket: &mut Line, id: &str, fault: Value| {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use super::relay::{Node, Socket, hear, node, open, say};
+use super::relay::{Node, Socket, hear, node_with, open, say};
 use crate::stage::{Hub, PATIENCE};
 
 /// More than are heard in any test.
@@ -76,7 +76,12 @@ impl Line {
 
 /// A node that is healthy, with its socket.
 pub(crate) async fn standing(hub: &Hub, seed: u8) -> (Node, Line) {
-    let node = node(hub, seed).await;
+    standing_with(hub, seed, 1).await
+}
+
+/// One that takes so many jobs at once.
+pub(crate) async fn standing_with(hub: &Hub, seed: u8, slots: u32) -> (Node, Line) {
+    let node = node_with(hub, seed, &["render", "echo"], slots).await;
     let mut line = Line::keep(open(hub, &node.id, &node.token).await);
     line.hears("heartbeat_ping").await;
     (node, line)

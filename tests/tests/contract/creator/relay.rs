@@ -26,13 +26,14 @@ pub(crate) struct Node {
 }
 
 pub(crate) async fn node(hub: &Hub, seed: u8) -> Node {
-    node_with(hub, seed, &["render", "echo"]).await
+    node_with(hub, seed, &["render", "echo"], 1).await
 }
 
-/// Registered for these kinds of work.
-pub(crate) async fn node_with(hub: &Hub, seed: u8, capabilities: &[&str]) -> Node {
+/// Registered for these kinds of work, and for so many jobs at once.
+pub(crate) async fn node_with(hub: &Hub, seed: u8, capabilities: &[&str], slots: u32) -> Node {
     let mut registration = Machine::new(seed).registration();
     registration["capabilities"] = capabilities.into();
+    registration["metadata"]["slots"] = slots.into();
     let answer = register(hub, &registration).await.is(201).json();
     let text = |name: &str| answer[name].as_str().expect("text").to_owned();
     Node { id: text("node_id"), token: text("token") }
@@ -176,7 +177,7 @@ async fn a_node_is_not_called_a_stranger_by_a_relay_that_cannot_tell() {
     let relay = Relay::new(ctx, outbound, 1, CancellationToken::new());
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let at = listener.local_addr().expect("an address");
-    let serving = tokio::spawn(async move { axum::serve(listener, relay.router()).await });
+    let serving = tokio::spawn(async move { axum::serve(listener, relay.router(None)).await });
     let url = format!("ws://{at}/api/v1/relay/ws/{}?token={}", node.id, node.token);
     let mut socket = connect_async(url).await.expect("the upgrade").0;
     assert_eq!(hear(&mut socket).await.expect_err("it is closed").0, 1013);
