@@ -10,7 +10,8 @@ use axum::http::{Extensions, HeaderName};
 use framefair_app::account::{self, Person};
 use framefair_app::fleet::{self, Member};
 use framefair_app::uploads::{Pass, Proof};
-use framefair_app::{Ctx, IdempotencyKey, Refusal};
+use framefair_app::{Ctx, IdempotencyKey, Refusal, labelled};
+use framefair_domain::id::UserId;
 use framefair_domain::time::Timestamp;
 use lambda_http::request::RequestContext;
 
@@ -40,15 +41,29 @@ pub struct Caller {
     pub from: IpAddr,
     token: Option<String>,
     proof: Option<Proof>,
+    bearer: Option<String>,
 }
 
 impl Caller {
-    /// What the caller shows for an upload. Who shows nothing is told that there is none.
-    pub fn pass(&self) -> Result<Pass, Refusal> {
-        match (&self.proof, &self.token) {
-            (Some(proof), _) => Ok(Pass::Proof(proof.clone())),
-            (None, Some(token)) => Ok(Pass::Token(token.clone())),
-            (None, None) => Err(Refusal::NotFound),
+    /// What the caller shows for an upload, and for nothing else.
+    pub fn shown(&self) -> Option<Pass> {
+        let token = || self.token.clone().map(Pass::Token);
+        self.proof.clone().map(Pass::Proof).or_else(token)
+    }
+
+    /// The account whose access token the request bears, if it bears any.
+    pub async fn account(&self, api: &Api) -> Result<Option<UserId>, Refusal> {
+        let Some(bearer) = self.bearer.as_deref() else { return Ok(None) };
+        let call = api.call();
+        let person = account::authenticate(&api.ctx, &call, Some(bearer));
+        Ok(Some(labelled("account", person).await?.id))
+    }
+
+    /// By what the caller may use an upload. Who shows nothing is told that there is none.
+    pub async fn pass(&self, api: &Api) -> Result<Pass, Refusal> {
+        match self.shown() {
+            Some(pass) => Ok(pass),
+            None => self.account(api).await?.map(Pass::Owner).ok_or(Refusal::NotFound),
         }
     }
 }
@@ -61,7 +76,9 @@ impl FromRequestParts<Api> for Caller {
         let now = api.call().now;
         let proof = text(PROOF).and_then(|text| proof(&api.ctx, text, now));
         let from = proof.as_ref().map_or_else(|| address(&parts.extensions), |proof| proof.from);
-        Ok(Caller { from, token: text(TOKEN).map(str::to_owned), proof })
+        let token = text(TOKEN).map(str::to_owned);
+        let Ok(Bearer(bearer)) = Bearer::from_request_parts(parts, api).await;
+        Ok(Caller { from, token, proof, bearer })
     }
 }
 

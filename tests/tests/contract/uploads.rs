@@ -109,7 +109,8 @@ pub(crate) async fn walk(hub: &Hub, client: &Signer) {
         json!({ "filename": "a.blend", "size": (2_u64 << 30) + 1 }),
         json!({ "filename": "a.exe", "size": 5 }),
         json!({ "filename": "x".repeat(300) + ".blend", "size": 5 }),
-        json!({ "filename": "a.blend", "size": 5, "purpose": "asset" }),
+        json!({ "filename": "a.blend", "size": 5, "purpose": "poem" }),
+        json!({ "filename": "a.blend", "size": 5, "sha256": "AB" }),
         json!({ "filename": "a.blend", "size": 5, "parts": [{ "number": 1, "sha256": "AB" }] }),
         json!({ "filename": "a.blend", "size": 5, "parts": [{ "number": 2, "sha256": "0".repeat(64) }] }),
         json!({ "filename": "a.blend", "size": 5, "parts": vec![json!({ "number": 1, "sha256": "0".repeat(64) }); 2] }),
@@ -190,6 +191,82 @@ async fn strangers(hub: &Hub, upload: &Uploading<'_>, wallet: &str) {
     let proof = format!("{};{};5;00;00;127.0.0.1;{}", now_ms(), upload.id, "0".repeat(64));
     let order = upload.order(wallet, None).header("x-framefair-ingest", proof);
     hub.call("renderSubmit", order).await.is(404).error();
+}
+
+/// Somebody who knows the operations and nothing of hashes of parts: they put each part to its url, keep the ETag.
+async fn plainly(hub: &Hub, wish: Value, bytes: &[u8], bearer: Option<&str>) -> (String, Answer) {
+    let ask = |path: &str| {
+        let request = hub.ask("POST", path);
+        bearer.map_or_else(|| hub.ask("POST", path), |bearer| request.bearer_auth(bearer))
+    };
+    let begun = hub.call("uploadCreate", ask("/uploads").json(&wish)).await.is(201).json();
+    let text = |name: &str| begun["data"][name].as_str().expect("text").to_owned();
+    let (id, token, mut sent) = (text("uploadId"), text("uploadToken"), Vec::new());
+    let links = begun["data"]["parts"].as_array().expect("links");
+    for (link, part) in links.iter().zip(bytes.chunks(PART)) {
+        let put = hub.http.put(link["url"].as_str().expect("a link")).body(part.to_vec());
+        let answer = hub.raw(put).await.is(200);
+        sent.push(json!({ "number": link["number"], "etag": answer.header("etag") }));
+    }
+    let complete = ask(&format!("/uploads/{id}/complete")).json(&json!({ "parts": sent }));
+    let complete = match bearer {
+        Some(_) => complete,
+        None => complete.header("x-upload-token", &token),
+    };
+    (id, hub.call("uploadComplete", complete).await)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_without_hashes_of_its_parts_is_read_once_when_it_is_complete() {
+    let hub = Hub::start().await;
+    let bytes = blend(2 * PART + 7);
+    let sha256 = hex::encode(Sha256::digest(&bytes));
+    let wish =
+        |sha256: &str| json!({ "filename": "a.blend", "size": bytes.len(), "sha256": sha256 });
+    let (_, stored) = plainly(&hub, wish(&sha256), &bytes, None).await;
+    let stored = stored.is(200).json()["data"].clone();
+    let hashes = bytes.chunks(PART).map(Sha256::digest);
+    let tree = hashes.fold(Sha256::new(), |tree, hash| tree.chain_update(hash)).finalize();
+    assert_eq!(
+        (&stored["sha256"], &stored["treeSha256"]),
+        (&json!(sha256), &json!(hex::encode(tree)))
+    );
+    let (_, other) = plainly(&hub, wish(&"0".repeat(64)), &bytes, None).await;
+    assert!(other.is(400).error().contains(&sha256));
+    // One part, exactly full, and no hash at all.
+    let full = blend(PART);
+    let wish = json!({ "filename": "a.blend", "size": full.len() });
+    let stored = plainly(&hub, wish, &full, None).await.1.is(200).json()["data"].clone();
+    let tree = hex::encode(Sha256::digest(Sha256::digest(&full)));
+    assert_eq!(stored["treeSha256"], tree);
+    hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_with_a_bearer_is_of_use_to_that_account_alone() {
+    let hub = Hub::start().await;
+    let account = async |email: &str| {
+        let body = json!({ "email": email, "name": "Somebody", "password": "correct horse" });
+        let made = hub.ask("POST", "/api/v1/auth/register").json(&body);
+        let made = hub.raw(made).await.is(201).json();
+        made["tokens"]["access_token"].as_str().expect("text").to_owned()
+    };
+    let (ada, eve) = (account("ada@example.com").await, account("eve@example.com").await);
+    let wish = json!({ "filename": "model.onnx", "size": 3, "purpose": "asset" });
+    let stranger = hub.ask("POST", "/uploads").bearer_auth("x.y.z").json(&wish);
+    hub.raw(stranger).await.is(401).error();
+    let (id, stored) = plainly(&hub, wish, b"abc", Some(&ada)).await;
+    stored.is(200);
+    let complete =
+        hub.ask("POST", &format!("/uploads/{id}/complete")).json(&json!({ "parts": [] }));
+    hub.call("uploadComplete", complete.bearer_auth(&eve)).await.is(404).error();
+    let dispatch = async |who: &str| {
+        let body = json!({ "job_type": "echo", "payload_ref": format!("upload:{id}") });
+        hub.raw(hub.ask("POST", "/api/v1/jobs/dispatch").bearer_auth(who).json(&body)).await
+    };
+    // There is no node: the payload is looked at before.
+    assert_eq!((dispatch(&ada).await.status, dispatch(&eve).await.status), (400, 422));
+    hub.stop().await;
 }
 
 /// How many files the store has on disk.

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use framefair_app::jobs::{self, Wish};
+use framefair_app::uploads::Pass;
 use framefair_domain::id::{JobId, ProviderId};
 use framefair_http::{Api, Caller, Checked, Named, User};
 use serde::Serialize;
@@ -29,8 +30,9 @@ pub(crate) async fn job_dispatch(
     Named(key, _): Named<Creator>,
     Checked(wish, _): Checked<Creator, Wish>,
 ) -> Result<Json<Dispatched>, Error> {
-    let (mut call, pass) = (api.call(), caller.pass().ok());
-    let placed = jobs::dispatch(&api.ctx, &mut call, person.id, key, wish, pass.as_ref());
+    let mut call = api.call();
+    let pass = caller.shown().unwrap_or(Pass::Owner(person.id));
+    let placed = jobs::dispatch(&api.ctx, &mut call, person.id, key, wish, Some(&pass));
     let placed = Box::pin(placed).await?;
     Ok(Json(Dispatched { job_id: placed.job, node_id: placed.node, status: "DISPATCHED" }))
 }

@@ -31,7 +31,7 @@ pub(crate) async fn provider_complete(
     let (provider, render_time) = (form.need("providerId")?, form.need("renderTime")?.to_owned());
     let provider = provider.parse().map_err(|_| Refusal::NotFound)?;
     let signed = Signed { signature: form.need("signature")?.to_owned(), once };
-    let result = match uploaded(&form, &caller, "result")? {
+    let result = match uploaded(&api, &form, &caller, "result").await? {
         Some((id, pass)) => Handed::Uploaded { id, pass },
         None => {
             let missing = || Refusal::invalid("the part `result` is missing");

@@ -24,7 +24,8 @@ pub(crate) async fn render_submit(
     Named(key, _): Named<Market>,
     FormParts(parts, _): FormParts<Market>,
 ) -> Result<Response, Error> {
-    let submission = submission(read_form(parts, "file").await?, &caller, key)?;
+    let form = read_form(parts, "file").await?;
+    let submission = submission(&api, form, &caller, key).await?;
     let Offer::PaymentDue(quote) = market::request(&api.ctx, &mut api.call(), submission).await?;
     let payment = PaymentRequired::from(*quote);
     let body = Unpaid { success: false, error: "Payment Required", payment };
@@ -39,7 +40,8 @@ struct Unpaid {
     payment: PaymentRequired,
 }
 
-fn submission(
+async fn submission(
+    api: &Api,
     form: Form,
     caller: &Caller,
     key: Option<IdempotencyKey>,
@@ -57,7 +59,7 @@ fn submission(
         Some(_) => return Err(Refusal::invalid("private: it is true or false")),
     };
     let settings = read_settings(form.text("settings"))?;
-    let scene = match uploaded(&form, caller, "file")? {
+    let scene = match uploaded(api, &form, caller, "file").await? {
         Some((id, pass)) => Scene::Uploaded { id, pass },
         None => {
             let missing = || Refusal::invalid("the part `file` is missing");

@@ -42,7 +42,8 @@ pub(crate) async fn upload_complete(
     JsonBody(sent, _): JsonBody<Market, Sent>,
 ) -> Result<Data<Stored>, Error> {
     let said: Vec<_> = sent.parts.into_iter().map(|part| (part.number.0, part.etag)).collect();
-    let row = uploads::finish(&api.ctx, &api.call(), id, &caller.pass()?, &said).await?;
+    let pass = caller.pass(&api).await?;
+    let row = uploads::finish(&api.ctx, &api.call(), id, &pass, &said).await?;
     let (tree_sha256, sha256) =
         row.done.map_or_else(Default::default, |done| (done.tree, done.sha256));
     Ok(data(Stored { upload_id: id, size: row.bytes, tree_sha256, sha256 }))

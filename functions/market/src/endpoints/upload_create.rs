@@ -9,19 +9,20 @@ use serde::Deserialize;
 
 use crate::Market;
 use crate::face::Error;
-use crate::shapes::{Data, Parts, Upload, data, read_parts};
+use crate::shapes::{Data, Parts, Upload, data, read_parts, read_sha256};
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Wish {
     filename: String,
     size: Whole<u64>,
     purpose: Option<String>,
+    sha256: Option<String>,
     #[serde(flatten)]
     parts: Parts,
 }
 
 #[utoipa::path(post, path = "/uploads", operation_id = "uploadCreate", tag = "Uploads",
-    request_body(content_type = "application/json", description = "filename, size, purpose, parts"),
+    request_body(content_type = "application/json", description = "filename, size, purpose, sha256, parts"),
     responses((status = 201, description = "put each part to its url"), (status = 400, description = "bad input")))]
 pub(crate) async fn upload_create(
     State(api): State<Api>,
@@ -32,12 +33,18 @@ pub(crate) async fn upload_create(
     let kind = match wish.purpose.as_deref() {
         None | Some("scene") => UploadKind::Scene,
         Some("result") => UploadKind::Result,
-        Some(_) => return Err(Refusal::invalid("purpose: `scene` or `result`").into()),
+        Some("asset") => UploadKind::Asset,
+        Some(_) => return Err(Refusal::invalid("purpose: `scene`, `result` or `asset`").into()),
     };
-    let wanted = read_parts(wish.parts.parts)?;
-    let begin =
-        Begin { kind, name: wish.filename, bytes: wish.size.0, from: caller.from, ingest: false };
-    let begun = uploads::begin_named(&api.ctx, &mut api.call(), key, begin, &wanted).await?;
+    let declared = wish.parts.parts.map(read_parts).transpose()?;
+    if let Some(sha256) = &wish.sha256 {
+        read_sha256(sha256, "sha256")?;
+    }
+    let owner = caller.account(&api).await?;
+    let (name, bytes, sha256) = (wish.filename, wish.size.0, wish.sha256);
+    let begin = Begin { kind, name, bytes, from: caller.from, ingest: false, owner, sha256 };
+    let (mut call, declared) = (api.call(), declared.as_deref());
+    let begun = uploads::begin_named(&api.ctx, &mut call, key, begin, declared).await?;
     let token = api.ctx.upload_secret()?.token(begun.upload.id);
     Ok((StatusCode::CREATED, data(Upload::new(begun, Some(token)))))
 }

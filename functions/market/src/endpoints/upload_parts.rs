@@ -21,7 +21,8 @@ pub(crate) async fn upload_parts(
     PathId(id, _): PathId<Market, UploadId>,
     JsonBody(wish, _): JsonBody<Market, Parts>,
 ) -> Result<Data<Upload>, Error> {
-    let wanted = read_parts(wish.parts)?;
-    let links = uploads::links(&api.ctx, &api.call(), id, &caller.pass()?, &wanted).await?;
+    let wanted = read_parts(wish.parts.unwrap_or_default())?;
+    let pass = caller.pass(&api).await?;
+    let links = uploads::links(&api.ctx, &api.call(), id, &pass, &wanted).await?;
     Ok(data(Upload::new(links, None)))
 }

@@ -13,7 +13,7 @@ pub(crate) use job::{PaymentRequired, RenderJob, status_of};
 pub(crate) use money::{Sol, Tenths};
 pub(crate) use provider::{ProviderView, RawPricing, Spec};
 pub(crate) use settings::read_settings;
-pub(crate) use upload::{Parts, Upload, read_parts, uploaded};
+pub(crate) use upload::{Parts, Upload, read_parts, read_sha256, uploaded};
 
 /// `{"success": true, "data": …}`.
 #[derive(Debug, Serialize)]

@@ -7,7 +7,7 @@ use framefair_app::Refusal;
 use framefair_app::uploads::{Links, PART_BYTES, PartWanted, Pass};
 use framefair_domain::id::UploadId;
 use framefair_domain::time::Timestamp;
-use framefair_http::{Caller, Form, Whole};
+use framefair_http::{Api, Caller, Form, Whole};
 use serde::{Deserialize, Serialize};
 
 /// No file has more parts than this.
@@ -23,8 +23,7 @@ pub(crate) struct Declared {
 /// The body of a question for links.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Parts {
-    #[serde(default)]
-    pub(crate) parts: Vec<Declared>,
+    pub(crate) parts: Option<Vec<Declared>>,
 }
 
 /// An upload that goes on.
@@ -79,18 +78,19 @@ pub(crate) fn read_parts(declared: Vec<Declared>) -> Result<Vec<PartWanted>, Ref
     }
     let each = declared
         .into_iter()
-        .map(|part| Ok(PartWanted { number: part.number.0, sha256: read_sha256(&part.sha256)? }));
-    each.collect()
+        .map(|part| Ok((part.number.0, read_sha256(&part.sha256, "parts.sha256")?)));
+    each.map(|part| part.map(|(number, hash)| PartWanted { number, sha256: Some(hash) })).collect()
 }
 
-fn read_sha256(text: &str) -> Result<[u8; 32], Refusal> {
+pub(crate) fn read_sha256(text: &str, member: &str) -> Result<[u8; 32], Refusal> {
     let plain = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     let bytes = hex::decode(text).ok().filter(|_| plain).and_then(|bytes| bytes.try_into().ok());
-    bytes.ok_or_else(|| Refusal::invalid("parts.sha256: 64 hex digits, lower case"))
+    bytes.ok_or_else(|| Refusal::Invalid(format!("{member}: 64 hex digits, lower case")))
 }
 
 /// The upload that a form names in the place of its file, with the caller's right to it.
-pub(crate) fn uploaded(
+pub(crate) async fn uploaded(
+    api: &Api,
     form: &Form,
     caller: &Caller,
     file_part: &str,
@@ -100,5 +100,5 @@ pub(crate) fn uploaded(
         return Err(Refusal::Invalid(format!("`{file_part}` and `uploadId`: send one of both")));
     }
     let id = id.trim().parse().map_err(|_| Refusal::NotFound)?;
-    Ok(Some((id, caller.pass()?)))
+    Ok(Some((id, caller.pass(api).await?)))
 }

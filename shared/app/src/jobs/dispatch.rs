@@ -99,7 +99,7 @@ pub(super) async fn dispatch_from(
         }
         let input = match &lies {
             Some(input) => input.clone(),
-            None => match payload.input(ctx, call, pass).await {
+            None => match payload.input(ctx, call, user, pass).await {
                 Ok(input) => lies.insert(input).clone(),
                 Err(bad) => return made(ctx, call, name.as_ref()).await?.ok_or(bad),
             },
@@ -158,7 +158,9 @@ pub(super) async fn dispatch_from(
                 }
                 return Ok(Placed { job: id, node });
             }
-            Err(TransactFailed::Conditions(failed)) if failed.contains(&claim) => {
+            Err(TransactFailed::Conditions(failed))
+                if name.is_some() && failed.contains(&claim) =>
+            {
                 return made(ctx, call, name.as_ref()).await?.ok_or(Refusal::Busy);
             }
             Err(TransactFailed::Conditions(failed)) if failed.contains(&kept) => {

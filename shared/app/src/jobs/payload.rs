@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::alphabet;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
-use framefair_domain::id::UploadId;
+use framefair_domain::id::{UploadId, UserId};
 use framefair_store::rows::{InputRow, Priority};
 
 use crate::uploads::{self, Pass};
@@ -96,6 +96,7 @@ impl<'a> Payload<'a> {
         &self,
         ctx: &Ctx,
         call: &Call,
+        user: UserId,
         pass: Option<&Pass>,
     ) -> Result<Option<InputRow>, Refusal> {
         let refuse = |why: &str| Refusal::field(FIELD, format!("{FIELD}: {why}"));
@@ -111,9 +112,12 @@ impl<'a> Payload<'a> {
             }
             Kind::Ipfs | Kind::Elsewhere | Kind::Inline => Ok(None),
             Kind::Upload(id) => {
-                let none = || refuse("no complete upload of this id for this X-Upload-Token");
+                let none =
+                    || refuse("no complete upload of this id for this account or X-Upload-Token");
                 let pass = pass.ok_or_else(none)?;
                 match uploads::look(ctx, call, id, pass).await {
+                    // Bound to an account, it is of use to no other.
+                    Ok(upload) if upload.owner.is_some_and(|owner| owner != user) => Err(none()),
                     Ok(upload) => Ok(Some(InputRow { object: upload.object(), name: upload.name })),
                     Err(Refusal::NotFound) => Err(none()),
                     Err(other) => Err(other),

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use framefair_domain::id::UploadId;
+use framefair_domain::id::{UploadId, UserId};
 use framefair_domain::time::Timestamp;
 use framefair_store::objects::{InParts, PartTerms, StoredPart};
 use framefair_store::rows::{UploadKind, UploadRow};
@@ -10,7 +10,7 @@ use framefair_store::seam::over_again;
 use framefair_store::{Presigned, When, Write};
 
 use super::quota::{self, Room};
-use super::take::open;
+use super::take::{open, opened};
 use super::{Entry, INGEST_LIFE_MS, LIFE_MS, LINK_SECONDS, PART_BYTES, Pass, room};
 use crate::address::network;
 use crate::idempotency::{Claim, Claiming, IdempotencyKey, Input};
@@ -30,6 +30,10 @@ pub struct Begin {
     pub from: IpAddr,
     /// Our own ingest takes it in, and does not take long.
     pub ingest: bool,
+    /// The account that it is bound to.
+    pub owner: Option<UserId>,
+    /// The hash of the whole, in lower-case hex, as far as it is known beforehand.
+    pub sha256: Option<String>,
 }
 
 /// A part that its client declares.
@@ -37,7 +41,8 @@ pub struct Begin {
 pub struct PartWanted {
     /// From 1.
     pub number: u16,
-    pub sha256: [u8; 32],
+    /// None where the parts come without.
+    pub sha256: Option<[u8; 32]>,
 }
 
 /// Where to put a part.
@@ -56,24 +61,27 @@ pub struct Links {
     pub links: Vec<Link>,
 }
 
-/// Begins a client's upload and makes links for the parts that it declares. With a key, the same
-/// call from the same address is the same upload.
+/// Begins a client's upload and makes links for the parts that it declares. A client that declares nothing gets
+/// links for all parts; they are read once, when all are there. With a key, the same call from the same address is
+/// the same upload.
 pub async fn begin_named(
     ctx: &Ctx,
     call: &mut Call,
     key: Option<IdempotencyKey>,
     wish: Begin,
-    wanted: &[PartWanted],
+    declared: Option<&[PartWanted]>,
 ) -> Result<Links, Refusal> {
+    let wanted = declared.unwrap_or_default();
     let id = UploadId::new(call.now, call.entropy());
     let claiming = key.map(|key| {
         let input = Input::default().with(format!("{:?} {}", wish.kind, wish.bytes));
-        let input = wanted.iter().fold(input.with(&wish.name), |input, part| {
-            input.with(part.number.to_be_bytes()).with(part.sha256)
+        let input = input.with(&wish.name).with(wish.sha256.as_deref().unwrap_or_default());
+        let input = wanted.iter().fold(input, |input, part| {
+            input.with(part.number.to_be_bytes()).with(part.sha256.unwrap_or_default())
         });
         Claiming::new(&key, "POST /uploads", &network(wish.from), input)
     });
-    let upload = begun(ctx, call, id, wish, claiming).await?;
+    let upload = begun(ctx, call, id, wish, declared.is_none(), claiming).await?;
     links_of(ctx, call, upload, wanted).await
 }
 
@@ -84,7 +92,7 @@ pub async fn begin(
     id: UploadId,
     wish: Begin,
 ) -> Result<UploadRow, Refusal> {
-    begun(ctx, call, id, wish, None).await
+    begun(ctx, call, id, wish, false, None).await
 }
 
 /// Two round trips to the table: the room there is, and the upload with its place in it. An earlier
@@ -94,9 +102,10 @@ async fn begun(
     call: &Call,
     id: UploadId,
     wish: Begin,
+    plain: bool,
     claiming: Option<Claiming>,
 ) -> Result<UploadRow, Refusal> {
-    let mut row = fresh(ctx, call, id, wish)?;
+    let mut row = fresh(ctx, call, id, wish, plain)?;
     let room = room(ctx, Some(row.from.clone()));
     let (room, before) = tokio::try_join!(room, before(ctx, call, claiming.as_ref()))?;
     if let Some(before) = before {
@@ -105,7 +114,7 @@ async fn begun(
     // Refused before a byte is stored where there is no room.
     room.counting(call, &entry(&row))?;
     let (objects, object) = (ctx.store.objects(), row.object());
-    row.parts = objects.begin_parts(&object, "application/octet-stream").await?;
+    row.parts = objects.begin_parts(&object, "application/octet-stream", !plain).await?;
     // Until the row says so nobody can send a part, so what a crash leaves here holds no bytes.
     let written = Box::pin(write(ctx, call, &row, room, claiming.as_ref())).await;
     if !matches!(written, Ok(None)) {
@@ -163,7 +172,13 @@ async fn write(
 }
 
 /// The upload as it is at its beginning.
-fn fresh(ctx: &Ctx, call: &Call, id: UploadId, wish: Begin) -> Result<UploadRow, Refusal> {
+fn fresh(
+    ctx: &Ctx,
+    call: &Call,
+    id: UploadId,
+    wish: Begin,
+    plain: bool,
+) -> Result<UploadRow, Refusal> {
     let bytes_max = ctx.platform.scene_bytes_max;
     if wish.bytes == 0 || wish.bytes > bytes_max {
         let max = bytes_max >> 20;
@@ -183,6 +198,9 @@ fn fresh(ctx: &Ctx, call: &Call, id: UploadId, wish: Begin) -> Result<UploadRow,
         bytes: wish.bytes,
         parts: String::new(),
         from: network(wish.from),
+        owner: wish.owner,
+        said: wish.sha256,
+        plain,
         created: call.now,
         expires,
         done: None,
@@ -204,8 +222,7 @@ pub async fn links(
     pass: &Pass,
     wanted: &[PartWanted],
 ) -> Result<Links, Refusal> {
-    ctx.admits(id, pass)?;
-    let upload = open(ctx, id).await?;
+    let upload = opened(ctx, id, pass).await?;
     links_of(ctx, call, upload, wanted).await
 }
 
@@ -233,9 +250,18 @@ async fn links_of(
     let object = upload.object();
     let of = InParts { key: &object, id: &upload.parts };
     let objects = ctx.store.objects();
-    let received = objects.parts(of).await?.unwrap_or_default();
+    let mut received = objects.parts(of).await?.unwrap_or_default();
+    received.retain(|part| upload.plain || part.sha256.is_some());
     let seconds = seconds_left(&upload, call.now);
     let mut links = Vec::new();
+    let all: Vec<PartWanted>;
+    let wanted = match upload.plain {
+        true => {
+            all = (1..=count).map(|number| PartWanted { number, sha256: None }).collect();
+            &all
+        }
+        false => wanted,
+    };
     for part in wanted {
         let there =
             |stored: &StoredPart| stored.number == part.number && stored.sha256 == part.sha256;

@@ -8,8 +8,8 @@ use framefair_store::{Update, When, WriteFailed, keys};
 use sha2::{Digest, Sha256};
 
 use super::begin::{entry, part_bytes, parts_of};
-use super::take::open;
-use super::{Entry, Pass, room};
+use super::take::{open, opened};
+use super::{Entry, PART_BYTES, Pass, room};
 use crate::{Call, Ctx, Refusal};
 
 /// How many missing parts a refusal names.
@@ -24,8 +24,7 @@ pub async fn finish(
     pass: &Pass,
     said: &[(u16, String)],
 ) -> Result<UploadRow, Refusal> {
-    ctx.admits(id, pass)?;
-    let upload = open(ctx, id).await?;
+    let upload = opened(ctx, id, pass).await?;
     if upload.done.is_none() && upload.expires <= call.now {
         return Err(Refusal::NotFound);
     }
@@ -35,23 +34,26 @@ pub async fn finish(
     let Some(parts) = objects.parts(of).await? else {
         // Joined by another call of this kind, which wrote it down before.
         let upload = open(ctx, id).await?;
-        return if upload.done.is_some() { Ok(upload) } else { Err(Refusal::Busy) };
+        return match upload.done {
+            Some(_) => Ok(upload),
+            None if is_read(&upload) => read(ctx, upload).await,
+            None => Err(Refusal::Busy),
+        };
     };
     complete(&upload, &parts)?;
     agree(said, &parts)?;
+    if is_read(&upload) {
+        objects.join_parts(of, &parts).await?;
+        return read(ctx, upload).await;
+    }
     let done = UploadDone { tree: tree(&parts), sha256: whole(&parts) };
+    as_said(&upload, done.sha256.as_deref())?;
     let row = match &upload.done {
         // A try before this one was cut off between the row and the object.
         Some(before) if *before == done => upload.clone(),
         Some(_) => return Err(Refusal::invalid("a part was sent again after the upload ended")),
         // Written first: whoever finds the parts gone finds what they were.
-        None => {
-            let update = Update::at(keys::upload(id), When::Present).set("done", &done);
-            match ctx.store.update_returning::<UploadRow>(update).await {
-                Err(WriteFailed::Condition) => return Err(Refusal::NotFound),
-                other => other?,
-            }
-        }
+        None => note(ctx, id, &done).await?,
     };
     if !objects.join_parts(of, &parts).await? && objects.head(&object).await?.is_none() {
         return Err(Refusal::Busy);
@@ -59,11 +61,62 @@ pub async fn finish(
     Ok(row)
 }
 
+async fn note(ctx: &Ctx, id: UploadId, done: &UploadDone) -> Result<UploadRow, Refusal> {
+    let update = Update::at(keys::upload(id), When::Present).set("done", done);
+    match ctx.store.update_returning::<UploadRow>(update).await {
+        Err(WriteFailed::Condition) => Err(Refusal::NotFound),
+        other => Ok(other?),
+    }
+}
+
+/// Whether the hashes that its client said do not tell all of its own, so that it is read again.
+fn is_read(upload: &UploadRow) -> bool {
+    upload.plain || (upload.said.is_some() && upload.bytes > PART_BYTES)
+}
+
+/// The file is what its client said that it would be, where it said so.
+fn as_said(upload: &UploadRow, whole: Option<&str>) -> Result<(), Refusal> {
+    match (&upload.said, whole) {
+        (Some(said), Some(whole)) if said != whole => {
+            Err(Refusal::Invalid(format!("sha256: the file that came has {whole}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Reads what has become one object, for its hashes. Whoever repeats it finds the same.
+async fn read(ctx: &Ctx, upload: UploadRow) -> Result<UploadRow, Refusal> {
+    let opened = ctx.store.objects().open(&upload.object()).await?;
+    let opened = opened.filter(|opened| opened.head.size == upload.bytes).ok_or(Refusal::Busy)?;
+    let (mut whole, mut tree, mut part) = (Sha256::new(), Sha256::new(), Sha256::new());
+    let mut left = PART_BYTES;
+    let mut body = opened.body;
+    while let Some(mut piece) = body.next().await? {
+        whole.update(&piece);
+        while piece.len() as u64 >= left {
+            let end = piece.split_to(usize::try_from(left).unwrap_or(usize::MAX));
+            part.update(&end);
+            tree.update(std::mem::take(&mut part).finalize());
+            left = PART_BYTES;
+        }
+        left -= piece.len() as u64;
+        part.update(&piece);
+    }
+    if left < PART_BYTES {
+        tree.update(part.finalize());
+    }
+    let sha256 = hex::encode(whole.finalize());
+    as_said(&upload, Some(&sha256))?;
+    let done = UploadDone { tree: hex::encode(tree.finalize()), sha256: Some(sha256) };
+    note(ctx, upload.id, &done).await
+}
+
 /// All parts are there, each as long as it must be.
 fn complete(upload: &UploadRow, parts: &[StoredPart]) -> Result<(), Refusal> {
     let fits = |number: u16| {
         let size = part_bytes(upload.bytes, number);
-        parts.iter().any(|part| part.number == number && part.size == size)
+        let vouched = |part: &StoredPart| upload.plain || part.sha256.is_some();
+        parts.iter().any(|part| part.number == number && part.size == size && vouched(part))
     };
     let count = parts_of(upload.bytes);
     let missing: Vec<String> = (1..=count)
@@ -96,7 +149,7 @@ fn agree(said: &[(u16, String)], parts: &[StoredPart]) -> Result<(), Refusal> {
 /// The hash of the whole, where it came as one part.
 fn whole(parts: &[StoredPart]) -> Option<String> {
     match parts {
-        [only] => Some(hex::encode(only.sha256)),
+        [only] => only.sha256.map(hex::encode),
         _ => None,
     }
 }
@@ -105,7 +158,7 @@ fn whole(parts: &[StoredPart]) -> Option<String> {
 fn tree(parts: &[StoredPart]) -> String {
     let mut hash = Sha256::new();
     for part in parts {
-        hash.update(part.sha256);
+        hash.update(part.sha256.unwrap_or_default());
     }
     hex::encode(hash.finalize())
 }

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use framefair_domain::id::{JobId, UploadId};
+use framefair_domain::id::{JobId, UploadId, UserId};
 use framefair_domain::time::{MINUTE_MS, Timestamp};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
@@ -39,6 +39,8 @@ pub enum Pass {
     /// The client that began it, as it says.
     Token(String),
     Proof(Proof),
+    /// The account that it was bound to.
+    Owner(UserId),
 }
 
 /// What the ingest vouches for: it took this file in, whole, for this caller, just now.

@@ -22,6 +22,24 @@ pub(super) async fn open(ctx: &Ctx, id: UploadId) -> Result<UploadRow, Refusal> 
     ctx.store.get::<UploadRow>(&keys::upload(id)).await?.ok_or(Refusal::NotFound)
 }
 
+/// The upload for whoever shows that they may use it. For anybody else there is none.
+pub(super) async fn opened(ctx: &Ctx, id: UploadId, pass: &Pass) -> Result<UploadRow, Refusal> {
+    let admitted = match pass {
+        // A proof was checked when it was read.
+        Pass::Proof(proof) => proof.id == id,
+        Pass::Token(token) => ctx.upload_secret()?.is_token(id, token),
+        Pass::Owner(_) => true,
+    };
+    if !admitted {
+        return Err(Refusal::NotFound);
+    }
+    let upload = open(ctx, id).await?;
+    match pass {
+        Pass::Owner(user) if upload.owner != Some(*user) => Err(Refusal::NotFound),
+        _ => Ok(upload),
+    }
+}
+
 /// The upload for whoever may use it; a stranger's is missing.
 pub(crate) async fn take(
     ctx: &Ctx,
@@ -30,8 +48,7 @@ pub(crate) async fn take(
     pass: &Pass,
     kind: UploadKind,
 ) -> Result<Taken, Refusal> {
-    ctx.admits(id, pass)?;
-    let upload = open(ctx, id).await?;
+    let upload = opened(ctx, id, pass).await?;
     if upload.kind != kind || upload.expires <= call.now {
         return Err(Refusal::NotFound);
     }
@@ -42,7 +59,7 @@ pub(crate) async fn take(
             tree: proof.tree.clone(),
             upload,
         }),
-        Pass::Token(_) => {
+        Pass::Token(_) | Pass::Owner(_) => {
             let done = upload.done.clone();
             let done = done.ok_or_else(|| {
                 Refusal::invalid(
@@ -61,8 +78,7 @@ pub(crate) async fn look(
     id: UploadId,
     pass: &Pass,
 ) -> Result<UploadRow, Refusal> {
-    ctx.admits(id, pass)?;
-    let upload = open(ctx, id).await?;
+    let upload = opened(ctx, id, pass).await?;
     let is_whole = upload.done.is_some() || matches!(pass, Pass::Proof(_));
     if is_whole && upload.expires > call.now { Ok(upload) } else { Err(Refusal::NotFound) }
 }
@@ -80,16 +96,6 @@ pub(crate) fn keep(id: UploadId, now: Timestamp) -> Write {
 }
 
 impl Ctx {
-    /// Whether the pass is for this upload. Anything else is as if there were no such upload.
-    pub(super) fn admits(&self, id: UploadId, pass: &Pass) -> Result<(), Refusal> {
-        let admitted = match pass {
-            // A proof was checked when it was read.
-            Pass::Proof(proof) => proof.id == id,
-            Pass::Token(token) => self.upload_secret()?.is_token(id, token),
-        };
-        if admitted { Ok(()) } else { Err(Refusal::NotFound) }
-    }
-
     /// The secret behind tokens and proofs.
     pub fn upload_secret(&self) -> Result<&super::UploadSecret, Refusal> {
         let secret = self.platform.upload_secret.as_ref();

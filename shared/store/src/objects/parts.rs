@@ -1,5 +1,6 @@
 //! Objects that come in parts: begun, put part by part by us or by the holders of links, joined or
-//! dropped. Each part is put with its SHA-256, which the store checks and keeps.
+//! dropped. Each part is put with its SHA-256, which the store checks and keeps; or, where its sender said so at the
+//! beginning, without.
 
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::primitives::ByteStream;
@@ -34,7 +35,8 @@ pub struct StoredPart {
     pub number: u16,
     pub size: u64,
     pub etag: String,
-    pub sha256: [u8; 32],
+    /// None where it was sent without.
+    pub sha256: Option<[u8; 32]>,
 }
 
 /// What a part must be, byte for byte.
@@ -42,13 +44,18 @@ pub struct StoredPart {
 pub struct PartTerms {
     pub number: u16,
     pub size: u64,
-    pub sha256: [u8; 32],
+    pub sha256: Option<[u8; 32]>,
     pub seconds: u64,
 }
 
 impl Objects {
-    /// Begins an object in parts; says the store's name for them.
-    pub async fn begin_parts(&self, key: &str, content_type: &str) -> Result<String, Broken> {
+    /// Begins an object in parts, each of them with its hash or none; says the store's name for them.
+    pub async fn begin_parts(
+        &self,
+        key: &str,
+        content_type: &str,
+        hashed: bool,
+    ) -> Result<String, Broken> {
         const OP: &str = "CreateMultipartUpload";
         let begun = self
             .client
@@ -56,7 +63,7 @@ impl Objects {
             .bucket(&self.bucket)
             .key(key)
             .content_type(content_type)
-            .checksum_algorithm(ChecksumAlgorithm::Sha256)
+            .set_checksum_algorithm(hashed.then_some(ChecksumAlgorithm::Sha256))
             .send()
             .await
             .map_err(|error| Broken::new(OP, error))?;
@@ -85,7 +92,7 @@ impl Objects {
             .await
             .map_err(|error| Broken::new(OP, error))?;
         let etag = put.e_tag.ok_or_else(|| Broken::new(OP, "a part without an ETag"))?;
-        Ok(StoredPart { number, size, etag, sha256 })
+        Ok(StoredPart { number, size, etag, sha256: Some(sha256) })
     }
 
     /// A URL to put exactly this part.
@@ -104,7 +111,7 @@ impl Objects {
             .upload_id(of.id)
             .part_number(terms.number.into())
             .content_length(length)
-            .checksum_sha256(STANDARD.encode(terms.sha256))
+            .set_checksum_sha256(terms.sha256.map(|hash| STANDARD.encode(hash)))
             .presigned(lasting(terms.seconds)?)
             .await
             .map_err(|cause| Broken::new(OP, cause))?;
@@ -112,7 +119,7 @@ impl Objects {
     }
 
     /// The parts that are there, by number; `None` where nothing is in parts under this name (any
-    /// more). A part without its hash counts as missing.
+    /// more).
     pub async fn parts(&self, of: InParts<'_>) -> Result<Option<Vec<StoredPart>>, Broken> {
         const OP: &str = "ListParts";
         let (mut found, mut after) = (Vec::new(), None);
@@ -134,7 +141,7 @@ impl Objects {
             for part in listed.parts.unwrap_or_default() {
                 let number = part.part_number.and_then(|number| u16::try_from(number).ok());
                 let sha256 = part.checksum_sha256.as_deref().and_then(whole_hash);
-                if let (Some(number), Some(etag), Some(sha256)) = (number, part.e_tag, sha256) {
+                if let (Some(number), Some(etag)) = (number, part.e_tag) {
                     found.push(StoredPart { number, size: size_of(part.size), etag, sha256 });
                 }
             }
@@ -152,7 +159,7 @@ impl Objects {
             CompletedPart::builder()
                 .part_number(part.number.into())
                 .e_tag(&part.etag)
-                .checksum_sha256(STANDARD.encode(part.sha256))
+                .set_checksum_sha256(part.sha256.map(|hash| STANDARD.encode(hash)))
                 .build()
         });
         let completed =

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use framefair_domain::id::{JobId, UploadId};
+use framefair_domain::id::{JobId, UploadId, UserId};
 use framefair_domain::time::{MINUTE_MS, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +13,8 @@ use crate::{Entity, Indexes, Key, keys};
 pub enum UploadKind {
     Scene,
     Result,
+    /// Whatever else, such as a creator's payload.
+    Asset,
 }
 
 /// A file that is coming in, or that nobody has used yet. Written when it begins and when it is
@@ -29,6 +31,15 @@ pub struct UploadRow {
     pub parts: String,
     /// Whose quota it fills.
     pub from: String,
+    /// The account that it is bound to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<UserId>,
+    /// Of the whole file, as its client says, lower-case hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said: Option<String>,
+    /// Its parts come without their hashes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub plain: bool,
     pub created: Timestamp,
     /// From then on it can be neither continued nor used.
     pub expires: Timestamp,
@@ -55,7 +66,7 @@ impl UploadRow {
     pub fn object(&self) -> String {
         match self.kind {
             UploadKind::Scene => keys::object::scene(JobId(self.id.0), &self.name),
-            UploadKind::Result => keys::object::upload(self.id),
+            UploadKind::Result | UploadKind::Asset => keys::object::upload(self.id),
         }
     }
 

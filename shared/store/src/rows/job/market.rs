@@ -81,6 +81,17 @@ pub enum OutputFormat {
     Exr,
 }
 
+impl OutputFormat {
+    /// The largest picture that can be verified, and so be sold: one of EXR takes four times the memory of one
+    /// of the others.
+    pub const fn pixels_max(self) -> u64 {
+        match self {
+            OutputFormat::Png | OutputFormat::Jpeg => 64 << 20,
+            OutputFormat::Exr => 32 << 20,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
     pub width: u32,
