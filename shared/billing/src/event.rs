@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use framefair_domain::id::UserId;
 use framefair_domain::time::{SECOND_MS, Timestamp};
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::checkout::{ACCOUNT, SKU};
@@ -21,8 +22,8 @@ const ID_BYTES_MAX: usize = 255;
 pub struct Event {
     /// `evt_...`, the same each time the event is sent. At most 255 visible ASCII characters, as all ids.
     pub id: String,
-    /// When it happened, which is to the second. Says nothing about the order of arrival.
-    pub created: Timestamp,
+    /// When it happened, which is to the second, where it says so. Says nothing about the order of arrival.
+    pub created: Option<Timestamp>,
     pub kind: EventKind,
 }
 
@@ -59,6 +60,9 @@ pub enum EventKind {
         /// Stripe's name of it, such as `checkout.session.expired`.
         kind: String,
     },
+    /// It would be one of those above, but what it is about lacks a member that is needed, or has one of the wrong
+    /// type or beyond its limits.
+    Unreadable { kind: String },
 }
 
 /// How much of a payment was given back by now.
@@ -72,13 +76,11 @@ pub struct Refund {
     pub account: Option<UserId>,
     /// From the metadata of the payment, too.
     pub sku: Option<String>,
-    /// Of all refunds of this charge together, this one included; never more than `amount_cents`. In
-    /// hundredths of `currency`.
+    /// Of all refunds of this charge together, this one included; never more than `amount_cents`, and all of it
+    /// where nothing is said. In hundredths of its currency.
     pub amount_refunded_cents: i64,
-    /// What was paid, in hundredths of `currency`.
+    /// What was paid, in hundredths of its currency.
     pub amount_cents: i64,
-    /// As Stripe writes it: `usd`.
-    pub currency: String,
 }
 
 /// A payment that the buyer's bank questions.
@@ -90,23 +92,22 @@ pub struct Dispute {
     pub charge: String,
     /// `pi_...`, as in [`EventKind::Paid`].
     pub payment_intent: Option<String>,
-    /// What is questioned, in hundredths of `currency`; not always the whole of the payment.
-    pub amount_cents: i64,
-    /// As Stripe writes it: `usd`.
-    pub currency: String,
     /// The bank only asks, and no money has moved.
     pub inquiry: bool,
 }
 
 impl Event {
-    /// None if the text is no event, or a member that is needed is missing, of the wrong type or beyond its
-    /// limits.
+    /// None if the text is no event.
     pub(crate) fn parse(body: &[u8]) -> Option<Event> {
         let envelope: Envelope = object(std::str::from_utf8(body).ok()?)?;
         let data: Data = object(envelope.data.get())?;
-        let kind = EventKind::parse(&envelope.kind.0, data.object.get())?;
-        let created = envelope.created.checked_mul(SECOND_MS).filter(|ms| *ms >= 0)?;
-        Some(Event { id: envelope.id.0, created: Timestamp(created), kind })
+        let kind = EventKind::parse(&envelope.kind.0, data.object.get())
+            .unwrap_or_else(|| EventKind::Unreadable { kind: envelope.kind.0.clone() });
+        let created = match envelope.created {
+            Some(seconds) => Some(seconds.checked_mul(SECOND_MS).filter(|ms| *ms >= 0)?),
+            None => None,
+        };
+        Some(Event { id: envelope.id.0, created: created.map(Timestamp), kind })
     }
 }
 
@@ -116,7 +117,11 @@ impl EventKind {
         Some(match kind {
             "checkout.session.completed" => {
                 let session: Session = object(text)?;
-                if session.payment_status == "paid" { session.paid() } else { other() }
+                if session.payment_status.as_deref() == Some("paid") {
+                    session.paid()
+                } else {
+                    other()
+                }
             }
             "checkout.session.async_payment_succeeded" => object::<Session>(text)?.paid(),
             "checkout.session.async_payment_failed" => {
@@ -124,13 +129,13 @@ impl EventKind {
             }
             "charge.refunded" => EventKind::Refunded(object::<Charge>(text)?.refund()?),
             "charge.dispute.created" => {
-                EventKind::DisputeOpened(object::<Questioned>(text)?.dispute()?)
+                EventKind::DisputeOpened(object::<Questioned>(text)?.dispute())
             }
             "charge.dispute.closed" => {
                 let questioned: Questioned = object(text)?;
                 match questioned.status.as_str() {
-                    "won" | "warning_closed" => EventKind::DisputeWon(questioned.dispute()?),
-                    "lost" => EventKind::DisputeLost(questioned.dispute()?),
+                    "won" | "warning_closed" => EventKind::DisputeWon(questioned.dispute()),
+                    "lost" => EventKind::DisputeLost(questioned.dispute()),
                     _ => other(),
                 }
             }
@@ -148,7 +153,7 @@ fn object<'a, T: Deserialize<'a>>(text: &'a str) -> Option<T> {
 #[derive(Deserialize)]
 struct Envelope<'a> {
     id: Id,
-    created: i64,
+    created: Option<i64>,
     #[serde(rename = "type")]
     kind: Id,
     #[serde(borrow)]
@@ -165,7 +170,7 @@ struct Data<'a> {
 #[derive(Deserialize)]
 struct Session {
     id: Id,
-    payment_status: String,
+    payment_status: Option<String>,
     client_reference_id: Option<String>,
     metadata: Option<Metadata>,
     payment_intent: Option<Id>,
@@ -177,9 +182,9 @@ struct Charge {
     id: Id,
     payment_intent: Option<Id>,
     metadata: Option<Metadata>,
+    #[serde(default)]
     amount: i64,
-    amount_refunded: i64,
-    currency: Id,
+    amount_refunded: Option<i64>,
 }
 
 /// A Dispute, <https://docs.stripe.com/api/disputes/object>.
@@ -188,19 +193,23 @@ struct Questioned {
     id: Id,
     charge: Id,
     payment_intent: Option<Id>,
-    amount: i64,
-    currency: Id,
+    #[serde(default)]
     status: String,
 }
 
-type Metadata = HashMap<String, String>;
+/// Whatever others put there beside what is ours.
+type Metadata = HashMap<String, Value>;
+
+fn text(metadata: &Metadata, name: &str) -> Option<String> {
+    metadata.get(name)?.as_str().map(str::to_owned)
+}
 
 impl Session {
     fn paid(self) -> EventKind {
         EventKind::Paid {
             session: self.id.0,
             account: self.client_reference_id.and_then(|id| id.parse().ok()),
-            sku: self.metadata.and_then(|mut metadata| metadata.remove(SKU)),
+            sku: self.metadata.and_then(|metadata| text(&metadata, SKU)),
             payment_intent: self.payment_intent.map(|id| id.0),
         }
     }
@@ -208,35 +217,30 @@ impl Session {
 
 impl Charge {
     fn refund(self) -> Option<Refund> {
-        if !(0..=self.amount).contains(&self.amount_refunded) {
+        let refunded = self.amount_refunded.unwrap_or(self.amount);
+        if !(0..=self.amount).contains(&refunded) {
             return None;
         }
-        let mut metadata = self.metadata.unwrap_or_default();
+        let metadata = self.metadata.unwrap_or_default();
         Some(Refund {
             charge: self.id.0,
             payment_intent: self.payment_intent.map(|id| id.0),
-            account: metadata.remove(ACCOUNT).and_then(|id| id.parse().ok()),
-            sku: metadata.remove(SKU),
-            amount_refunded_cents: self.amount_refunded,
+            account: text(&metadata, ACCOUNT).and_then(|id| id.parse().ok()),
+            sku: text(&metadata, SKU),
+            amount_refunded_cents: refunded,
             amount_cents: self.amount,
-            currency: self.currency.0,
         })
     }
 }
 
 impl Questioned {
-    fn dispute(self) -> Option<Dispute> {
-        if self.amount < 0 {
-            return None;
-        }
-        Some(Dispute {
+    fn dispute(self) -> Dispute {
+        Dispute {
             dispute: self.id.0,
             charge: self.charge.0,
             payment_intent: self.payment_intent.map(|id| id.0),
-            amount_cents: self.amount,
-            currency: self.currency.0,
             inquiry: self.status.starts_with("warning_"),
-        })
+        }
     }
 }
 

@@ -95,6 +95,7 @@ async fn book(ctx: &Ctx, call: &mut Call, event: &Event) -> Attempt {
         | EventKind::DisputeOpened(_)
         | EventKind::DisputeWon(_)
         | EventKind::Other { .. } => note(ctx, call, event, Became::Noted).await,
+        EventKind::Unreadable { .. } => note(ctx, call, event, Became::Unattributed).await,
     }
 }
 
@@ -106,13 +107,13 @@ fn claim(call: &Call, event: &Event, became: Became) -> Write {
         EventKind::DisputeOpened(dispute)
         | EventKind::DisputeWon(dispute)
         | EventKind::DisputeLost(dispute) => &dispute.dispute,
-        EventKind::Other { kind } => kind,
+        EventKind::Other { kind } | EventKind::Unreadable { kind } => kind,
     };
     let row = StripeEventRow {
         id: event.id.clone(),
         about: about.clone(),
         became,
-        happened: event.created,
+        happened: event.created.unwrap_or(call.now),
         told: call.now,
     };
     Write::put(&row, When::Absent)
