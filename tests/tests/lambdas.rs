@@ -119,6 +119,8 @@ async fn ground() -> Ground {
             ("IPFS_GATEWAY", String::new()),
             ("CORS_ORIGINS", String::new()),
             ("RATE_CEILING", "600".into()),
+            ("REQUIRE_NONCE", "false".into()),
+            ("MAX_RUNTIME_SECONDS", "86400".into()),
             ("METRICS_TOKEN", "a word for whoever watches".into()),
             ("RELAY_SLOTS", "4".into()),
             ("SETTLEMENT", "escrow".into()),

@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::NodeRun;
-use crate::exit::{Exit, Failure};
+use crate::exit::{Exit, Failure, plain};
 use crate::screen::{Report, Screen};
 
 /// Runs until Ctrl-C or SIGTERM; unfinished work is given back first.
@@ -67,6 +67,9 @@ fn failure(error: AgentError) -> Failure {
     Failure::new(exit, error.to_string(), next)
 }
 
+/// What a line shows at most of what a hub says.
+const LINE_CHARS_MAX: usize = 1_000;
+
 /// One line for each thing that happens.
 fn tell(screen: &Screen, news: News) {
     let (event, human, json) = match news {
@@ -94,7 +97,7 @@ fn tell(screen: &Screen, news: News) {
             ("failed", format!("{job}: {why}"), json!({ "job": job, "why": why }))
         }
     };
-    screen.tell(event, &format!("{event:<10} {human}"), json);
+    screen.tell(event, &format!("{event:<10} {}", plain(&human, LINE_CHARS_MAX)), json);
 }
 
 fn machine_name() -> String {

@@ -121,7 +121,7 @@ impl Platform {
             agree_above: Lamports(10 * LAMPORTS_PER_SOL),
             payout_cap: None,
             scene_bytes_max: 2 << 30,
-            frame_bytes_max: 512 << 20,
+            frame_bytes_max: 256 << 20,
             upload_secret: None,
             anchor: None,
             anchor_together: 100,

@@ -1,5 +1,7 @@
 //! What a process is told by its environment: settings, addresses, and the names of its secrets.
 
+use std::ops::RangeInclusive;
+
 use framefair_chain::Chain;
 use framefair_domain::money::{Lamports, NotMoney};
 use framefair_domain::reach::{NotANetwork, Reach};
@@ -46,8 +48,8 @@ pub enum NotReady {
     PaymentSecret { named_by: &'static str, cause: framefair_store::Broken },
     #[error("credits cannot be sold: {0}")]
     Payments(#[from] BadPayments),
-    #[error("ANCHOR_INTERVAL_SECONDS: a whole number of seconds")]
-    AnchorInterval,
+    #[error("{name}: a whole number from {least} to {most}")]
+    Number { name: &'static str, least: u32, most: u32 },
     #[error("PING_EVERY_MS: a whole number of milliseconds above 0")]
     PingEvery,
     #[error("RELAY_SLOTS: a number from 0 to 255")]
@@ -70,7 +72,18 @@ fn need(name: &'static str) -> Result<String, NotReady> {
     var(name).ok_or(NotReady::Missing(name))
 }
 
+/// A number that is set, and lies within its bounds.
+fn number(name: &'static str, bounds: RangeInclusive<u32>) -> Result<Option<u32>, NotReady> {
+    let Some(text) = var(name) else { return Ok(None) };
+    let read = text.parse().ok().filter(|number| bounds.contains(number));
+    read.map(Some).ok_or(NotReady::Number { name, least: *bounds.start(), most: *bounds.end() })
+}
+
 const ANCHOR_WALLET: &str = "ANCHOR_WALLET";
+/// Longer than a day nobody's credentials last.
+const RUNTIME_SECONDS_MAX: u32 = 86_400;
+/// Their hashes are one item of the table.
+const ENTRIES_MAX: u32 = 1_000;
 
 fn wallet(name: &'static str, text: &str) -> Result<Wallet, NotReady> {
     text.parse().map_err(|bad| NotReady::Wallet(name, bad))
@@ -78,7 +91,8 @@ fn wallet(name: &'static str, text: &str) -> Result<Wallet, NotReady> {
 
 impl Platform {
     /// The operator's rules, as the environment has them wherever this runs: `NODE_ADMISSION`,
-    /// `DISPATCH_NO_NODE_STATUS`, `RATE_CEILING`, `PAYOUT_CAP_SOL`, `IPFS_GATEWAY`.
+    /// `DISPATCH_NO_NODE_STATUS`, `RATE_CEILING`, `PAYOUT_CAP_SOL`, `IPFS_GATEWAY`, `REQUIRE_NONCE`,
+    /// `PROVIDER_ENDPOINT_ALLOW`, `MAX_RUNTIME_SECONDS`, `ANCHOR_INTERVAL_SECONDS`, `ANCHOR_BATCH_SIZE`.
     pub fn read_rules(&mut self) -> Result<(), NotReady> {
         self.open_fleet = match var("NODE_ADMISSION").as_deref() {
             None => var("ENVIRONMENT").is_none_or(|name| name != "production"),
@@ -108,11 +122,22 @@ impl Platform {
             }
             self.ipfs_gateway = Some(gateway.to_owned());
         }
+        self.require_nonce = var("REQUIRE_NONCE").is_some_and(|value| value == "true");
+        let networks = var("PROVIDER_ENDPOINT_ALLOW").unwrap_or_default();
+        self.reach.networks = Reach::networks(&networks)?;
+        if let Some(seconds) = number("MAX_RUNTIME_SECONDS", 1..=RUNTIME_SECONDS_MAX)? {
+            self.lease_max_ms = i64::from(seconds) * SECOND_MS;
+        }
+        if let Some(seconds) = number("ANCHOR_INTERVAL_SECONDS", 0..=u32::MAX)? {
+            self.anchor_after_ms = i64::from(seconds) * SECOND_MS;
+        }
+        if let Some(entries) = number("ANCHOR_BATCH_SIZE", 1..=ENTRIES_MAX)? {
+            self.anchor_together = entries as usize;
+        }
         Ok(())
     }
 
-    /// As the environment has it: the rules, `ESCROW_WALLET`, `SETTLEMENT`, `REQUIRE_NONCE`,
-    /// `PROVIDER_ENDPOINT_ALLOW`, `UPLOAD_SECRET`, `ANCHOR_WALLET`, `ANCHOR_INTERVAL_SECONDS`,
+    /// As the environment has it: the rules, `ESCROW_WALLET`, `SETTLEMENT`, `UPLOAD_SECRET`, `ANCHOR_WALLET`,
     /// `PING_EVERY_MS`, `METRICS_TOKEN`, `RELAY_SLOTS`.
     fn from_env() -> Result<Platform, NotReady> {
         let mut platform = Platform::new(wallet("ESCROW_WALLET", &need("ESCROW_WALLET")?)?);
@@ -121,20 +146,13 @@ impl Platform {
             Some("direct") => true,
             Some(other) => return Err(NotReady::Settlement(other.to_owned())),
         };
-        platform.require_nonce = var("REQUIRE_NONCE").is_some_and(|value| value == "true");
         platform.read_rules()?;
-        let networks = var("PROVIDER_ENDPOINT_ALLOW").unwrap_or_default();
-        platform.reach.networks = Reach::networks(&networks)?;
         let secret = var("UPLOAD_SECRET").map(|secret| UploadSecret::new(&secret));
         platform.upload_secret = secret.transpose()?;
         platform.anchor = match var(ANCHOR_WALLET) {
             Some(text) => Some(wallet(ANCHOR_WALLET, &text)?),
             None => None,
         };
-        if let Some(seconds) = var("ANCHOR_INTERVAL_SECONDS") {
-            let seconds: u32 = seconds.parse().map_err(|_| NotReady::AnchorInterval)?;
-            platform.anchor_after_ms = i64::from(seconds) * SECOND_MS;
-        }
         if let Some(every) = var("PING_EVERY_MS") {
             let every = every.parse().ok().filter(|every| *every > 0);
             platform.ping_every_ms = every.ok_or(NotReady::PingEvery)?;

@@ -13,7 +13,7 @@ use framefair_store::{Index, Order, Queue, Range, keys};
 
 use crate::delivery::Overdue;
 use crate::write::step;
-use crate::{Call, Ctx, Hint, Refusal, Report, delivery, tidy, uploads, watch};
+use crate::{Call, Ctx, Hint, Refusal, Report, delivery, fleet, tidy, uploads, watch};
 
 /// Rows looked at in one sweep of one shard.
 const PAGE: usize = 100;
@@ -184,7 +184,15 @@ async fn overdue(ctx: &Ctx, call: &Call, job: &JobRow) -> Result<Option<Overdue>
     }
     let node = ctx.store.get::<NodeRow>(&keys::node(lease.node)).await?;
     let Some(node) = node else { return Ok(Some((false, "the node is gone"))) };
-    if let Some(absence) = delivery::absence(ctx, call, &node).await? {
+    let absence = delivery::absence(ctx, call, &node).await?;
+    // One that shows itself by calls alone has as long to begin as any other.
+    let calls = match &absence {
+        Some(absence) if !absence.relay_gone && absence.since < lease.since => {
+            fleet::calls(ctx, call, lease.node, absence.since).await?
+        }
+        _ => false,
+    };
+    if let Some(absence) = absence.filter(|_| !calls) {
         let away_ms = call.now.since_ms(absence.since.max(lease.since));
         let grace_ms = ctx.platform.reconnect_grace_ms;
         // A relay's end is no fault of its nodes, and all of them look for another one at once.

@@ -191,8 +191,10 @@ pub fn form(text: &str) -> Result<Url, Refused> {
     if !matches!(url.scheme(), "http" | "https") {
         return Err(Refused::Scheme);
     }
-    let authority = text.split("://").nth(1).unwrap_or_default().split(['/', '?', '#']).next();
-    if authority.is_none_or(|authority| authority.contains('@')) {
+    // An empty name before an `@` is dropped by the parser, and so are slashes too many.
+    let written = text.split_once(':').map_or("", |(_, rest)| rest.trim_start_matches('/'));
+    let authority = written.split(['/', '?', '#']).next().unwrap_or_default();
+    if authority.contains('@') || !url.username().is_empty() || url.password().is_some() {
         return Err(Refused::Credentials);
     }
     Ok(url)

@@ -134,7 +134,7 @@ impl Market {
     /// From the quote to the end of its settlement; gives what is left of it.
     pub(crate) async fn run_one_job(&self, session: delivery::Session) -> MarketJob {
         let job = self.step("quote", self.quote()).await;
-        let row = market::job(&self.ctx, job, None).await.unwrap().job;
+        let row = market::job(&self.ctx, &Call::live(), job, None).await.unwrap().job;
         let (price, memo) = (row.deal.price.total, row.terms().memo());
         let paid = wallet::pay(&self.ctx.chain, &self.client, &row.deal.pay_to, price, &memo)
             .await
@@ -161,17 +161,17 @@ impl Market {
         self.settle(job).await;
 
         let status = async {
-            let view = market::job(&self.ctx, job, None).await.unwrap();
+            let view = market::job(&self.ctx, &Call::live(), job, None).await.unwrap();
             assert_eq!(view.job.state, framefair_app::JobState::Completed);
         };
         self.step("status", status).await;
-        let result = async { market::result_url(&self.ctx, job, None).await.unwrap() };
+        let result = async { market::result(&self.ctx, job, None, false).await.unwrap() };
         self.step("result", result).await;
         let providers = async { provider::list(&self.ctx, Some(Status::Online)).await.unwrap() };
         self.step("providers", providers).await;
         let totals = async { framefair_app::statistics::totals(&self.ctx).await.unwrap() };
         self.step("totals", totals).await;
-        market::job(&self.ctx, job, None).await.unwrap().job
+        market::job(&self.ctx, &Call::live(), job, None).await.unwrap().job
     }
 
     /// Each call is a look; the one that stores and the one that settles are told apart by what

@@ -4,7 +4,6 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use futures::StreamExt;
 use reqwest::Response;
 use serde_json::{Value, json};
 
@@ -14,6 +13,7 @@ use crate::exit::{Exit, Failure, plain};
 use crate::hub::account::{Dispatched, Job, Link};
 use crate::hub::parts::{Sending, Uploaded};
 use crate::hub::upload::Sent;
+use crate::hub::{HubError, next_piece};
 use crate::screen::{Report, Screen};
 
 const WHAT: &str = "the job could not be dispatched";
@@ -166,7 +166,7 @@ async fn result(here: &LoggedIn, args: &Dispatch, link: &Link) -> Result<Shown, 
 }
 
 /// The whole file, or none.
-async fn save(answer: Response, file: &Path) -> Result<u64, Failure> {
+async fn save(mut answer: Response, file: &Path) -> Result<u64, Failure> {
     let broken = |why: String| {
         Failure::new(Exit::Files, format!("{} cannot be written", file.display()), why)
     };
@@ -174,12 +174,9 @@ async fn save(answer: Response, file: &Path) -> Result<u64, Failure> {
     let folder = folder.map_or_else(|| std::path::PathBuf::from("."), std::path::PathBuf::from);
     let mut fresh =
         tempfile::NamedTempFile::new_in(&folder).map_err(|error| broken(error.to_string()))?;
-    let (mut bytes, mut body) = (0_u64, answer.bytes_stream());
-    while let Some(chunk) = body.next().await {
-        let lost = |error: reqwest::Error| {
-            Failure::new(Exit::Network, "the result broke off", error.without_url())
-        };
-        let chunk = chunk.map_err(lost)?;
+    let mut bytes = 0_u64;
+    let lost = |error: HubError| Failure::new(Exit::Network, "the result broke off", error);
+    while let Some(chunk) = next_piece(&mut answer).await.map_err(lost)? {
         bytes += chunk.len() as u64;
         if bytes > RESULT_BYTES_MAX {
             return Err(broken("the hub sends more than 1 GiB".into()));

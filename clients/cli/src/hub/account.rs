@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::parts::{self, Sending, Uploaded};
 use super::upload::Sent;
-use super::{Hub, HubError, body, from_json, refusal, unreachable};
+use super::{ANSWER_MAX, Hub, HubError, body, from_json, refusal, silent, unreachable};
 
 /// Tokens of a session, as the hub gives them.
 #[derive(Clone, Debug, Deserialize)]
@@ -189,7 +189,8 @@ impl Hub {
 
     /// What lies behind a link that needs no token.
     pub(crate) async fn fetch(&self, link: &str) -> Result<reqwest::Response, HubError> {
-        let response = self.moving.get(link).send().await.map_err(unreachable)?;
+        let asked = tokio::time::timeout(ANSWER_MAX, self.moving.get(link).send());
+        let response = asked.await.map_err(|_| silent(ANSWER_MAX))?.map_err(unreachable)?;
         if !response.status().is_success() {
             return Err(refusal(response).await);
         }

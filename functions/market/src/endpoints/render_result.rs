@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use framefair_app::market;
+use framefair_app::market::{self, RenderResult};
 use framefair_domain::id::JobId;
 use framefair_http::{Api, Bearer, PathId, QueryOf};
 use serde::Deserialize;
@@ -32,10 +32,10 @@ pub(crate) async fn render_result(
     QueryOf(how, _): QueryOf<Market, How>,
 ) -> Result<Response, Error> {
     let token = token.as_deref();
-    if how.redirect {
-        let url = market::result_url(&api.ctx, job, token).await?;
-        return Ok((StatusCode::FOUND, [(header::LOCATION, url)]).into_response());
-    }
-    let file = market::result_file(&api.ctx, job, token).await?;
-    Ok(([(header::CONTENT_TYPE, file.content_type)], file.bytes).into_response())
+    Ok(match market::result(&api.ctx, job, token, !how.redirect).await? {
+        RenderResult::At(url) => (StatusCode::FOUND, [(header::LOCATION, url)]).into_response(),
+        RenderResult::File { content_type, bytes } => {
+            ([(header::CONTENT_TYPE, content_type)], bytes).into_response()
+        }
+    })
 }

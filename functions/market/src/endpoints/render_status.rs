@@ -17,5 +17,5 @@ pub(crate) async fn render_status(
     PathId(job, _): PathId<Market, JobId>,
     Bearer(token): Bearer,
 ) -> Result<Data<RenderJob>, Error> {
-    Ok(data(market::job(&api.ctx, job, token.as_deref()).await?.into()))
+    Ok(data(market::job(&api.ctx, &api.call(), job, token.as_deref()).await?.into()))
 }

@@ -123,7 +123,7 @@ impl Serialize for Seconds {
 impl From<JobView> for RenderJob {
     fn from(view: JobView) -> RenderJob {
         let status = status_word(&view);
-        let JobView { job, progress } = view;
+        let JobView { job, progress, confirming } = view;
         let completed = job.state == State::Completed;
         let settings = &job.deal.settings;
         let mut shown = json!({
@@ -153,7 +153,7 @@ impl From<JobView> for RenderJob {
             settings: shown,
             estimated_price: Sol(job.deal.price.total),
             payment_tx: job.deal.payment.as_ref().map(|payment| payment.signature),
-            payment_status: payment_word(job.deal.inflow),
+            payment_status: payment_word(job.deal.inflow, confirming),
             created_at: job.created,
             started_at: job.started.or(progress.as_ref().map(|progress| progress.started)),
             file_hash: job.deal.scene.sha256,
@@ -180,7 +180,7 @@ impl From<JobView> for RenderJob {
 
 /// The word for a job whose progress nobody has asked for.
 pub(crate) fn status_of(job: framefair_app::market::MarketJob) -> &'static str {
-    status_word(&JobView { job, progress: None })
+    status_word(&JobView { job, progress: None, confirming: false })
 }
 
 fn status_word(view: &JobView) -> &'static str {
@@ -194,8 +194,9 @@ fn status_word(view: &JobView) -> &'static str {
     }
 }
 
-fn payment_word(inflow: Inflow) -> &'static str {
+fn payment_word(inflow: Inflow, confirming: bool) -> &'static str {
     match inflow {
+        Inflow::None if confirming => "confirming",
         Inflow::None => "pending",
         Inflow::Confirmed | Inflow::Final => "confirmed",
         Inflow::Reverted => "failed",

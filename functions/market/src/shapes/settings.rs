@@ -37,8 +37,9 @@ pub(crate) fn read_settings(text: Option<&str>) -> Result<WantedSettings, Refusa
     let text = text.map(str::trim).filter(|text| !text.is_empty()).unwrap_or("{}");
     let given: RenderSettings = strict_json("it", text.as_bytes())
         .map_err(|refusal| Refusal::Invalid(format!("settings: {refusal}")))?;
+    let output = given.output_format.map(output).transpose()?.unwrap_or_default();
     Ok(WantedSettings {
-        resolution: given.resolution.map(|r| side(r.width.0, r.height.0)).transpose()?,
+        resolution: given.resolution.map(|r| size(&r, output)).transpose()?,
         frames: given
             .frames
             .map(|f| FrameRange::new(f.start.0, f.end.0))
@@ -46,15 +47,22 @@ pub(crate) fn read_settings(text: Option<&str>) -> Result<WantedSettings, Refusa
             .map_err(|why| Refusal::Invalid(format!("settings.frames: {why}")))?,
         engine: given.engine.map(engine).transpose()?,
         samples: given.samples.map(|given| samples(given.0)).transpose()?,
-        output: given.output_format.map(output).transpose()?.unwrap_or_default(),
+        output,
     })
 }
 
-fn side(width: i64, height: i64) -> Result<(u32, u32), Refusal> {
-    let fits = |side: i64| u32::try_from(side).ok().filter(|side| (1..=SIDE_MAX).contains(side));
-    fits(width).zip(fits(height)).ok_or_else(|| {
+fn size(wanted: &Resolution, output: OutputFormat) -> Result<(u32, u32), Refusal> {
+    let side = |side: i64| u32::try_from(side).ok().filter(|side| (1..=SIDE_MAX).contains(side));
+    let (width, height) = side(wanted.width.0).zip(side(wanted.height.0)).ok_or_else(|| {
         Refusal::invalid("settings.resolution: width and height are 1 to 16384 pixels")
-    })
+    })?;
+    let most = output.pixels_max();
+    if u64::from(width) * u64::from(height) > most {
+        return Err(Refusal::Invalid(format!(
+            "settings.resolution: a picture of this outputFormat has at most {most} pixels"
+        )));
+    }
+    Ok((width, height))
 }
 
 fn samples(samples: i64) -> Result<u32, Refusal> {
@@ -101,6 +109,8 @@ mod tests {
             (r#"{"resolution":{"width":0,"height":1}}"#, "resolution"),
             (r#"{"resolution":{"width":1,"height":16385}}"#, "resolution"),
             (r#"{"resolution":{"width":-1,"height":1}}"#, "resolution"),
+            (r#"{"resolution":{"width":16384,"height":4097}}"#, "resolution"),
+            (r#"{"resolution":{"width":8192,"height":4097},"outputFormat":"EXR"}"#, "resolution"),
             (r#"{"resolution":{"width":1e300,"height":1}}"#, "settings"),
             (r#"{"frames":{"start":2,"end":1}}"#, "frames"),
             (r#"{"frames":{"start":0,"end":100000}}"#, "frames"),

@@ -19,7 +19,7 @@ const NOBODY: UserId = UserId(Uuid::nil());
 
 #[derive(Clone, Deserialize, Validate)]
 pub struct Login {
-    #[garde(length(bytes, max = 254))]
+    #[garde(email, length(bytes, max = 254))]
     pub email: String,
     #[garde(length(chars, max = 1024))]
     pub password: String,

@@ -263,12 +263,15 @@ async fn use_up(ctx: &Ctx, nonce: Option<Write>) -> Result<(), Refusal> {
     }
 }
 
+/// As programs write a number of their own: a few digits, and what is left of a binary fraction.
+const SECONDS_CHARS_MAX: usize = 64;
+
 /// Reads seconds such as `12.34` to whole milliseconds.
 fn milliseconds(seconds: &str) -> Result<u64, Refusal> {
     let bad = || Refusal::invalid("renderTime: seconds as plain decimal digits, at most 86400");
     let (whole, decimals) = seconds.split_once('.').unwrap_or((seconds, "0"));
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    if seconds.len() > 20 || !digits(whole) || !digits(decimals) {
+    if seconds.len() > SECONDS_CHARS_MAX || !digits(whole) || !digits(decimals) {
         return Err(bad());
     }
     let part: String = decimals.chars().chain("000".chars()).take(3).collect();

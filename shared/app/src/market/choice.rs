@@ -4,7 +4,7 @@
 use framefair_domain::id::ProviderId;
 use framefair_domain::money::Lamports;
 use framefair_domain::quote::{self, Breakdown};
-use framefair_domain::scheduling::{Candidate, Need, choose};
+use framefair_domain::scheduling::{Candidate, Need, Unable, choose};
 use framefair_store::keys;
 use framefair_store::rows::{ProviderRow, Status};
 
@@ -52,6 +52,11 @@ fn named_provider(
         )));
     }
     if let Err(unable) = provider.abilities.can(need) {
+        if let Unable::Frames(_) = unable {
+            return Err(Refusal::NoProvider(format!(
+                "No providers available: the provider you named {unable}; name another one, or none to let the hub choose"
+            )));
+        }
         return Err(Refusal::Invalid(format!(
             "the provider you named cannot render this scene: it {unable}"
         )));

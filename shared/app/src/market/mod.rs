@@ -15,7 +15,7 @@ pub(crate) use pay::accept;
 pub use pay::{Paid, pay};
 pub use request::{Offer, Quote, Submission, WantedSettings, request};
 pub use scene::Scene;
-pub use view::{JobView, ResultFile, job, result_file, result_url};
+pub use view::{JobView, RenderResult, job, result};
 
 pub use framefair_store::rows::{MarketJob, OutputFormat};
 

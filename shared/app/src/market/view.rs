@@ -7,7 +7,7 @@ use framefair_store::keys;
 use framefair_store::rows::{Delivered, JobRow, MarketJob, ProgressRow};
 use sha2::{Digest, Sha256};
 
-use crate::{Broken, Ctx, Refusal};
+use crate::{Broken, Call, Ctx, Refusal};
 
 /// How long a download link is good.
 const LINK_SECONDS: u64 = 300;
@@ -19,6 +19,8 @@ pub struct JobView {
     pub job: MarketJob,
     /// Of the current attempt, once there is any.
     pub progress: Option<ProgressRow>,
+    /// Somebody waits for its payment to show on the chain.
+    pub confirming: bool,
 }
 
 impl JobView {
@@ -30,9 +32,15 @@ impl JobView {
 }
 
 /// The job for somebody who shows `token`. A private job is missing for whoever has not got its own.
-pub async fn job(ctx: &Ctx, id: JobId, token: Option<&str>) -> Result<JobView, Refusal> {
-    let view = view(ctx, id).await?;
+pub async fn job(
+    ctx: &Ctx,
+    call: &Call,
+    id: JobId,
+    token: Option<&str>,
+) -> Result<JobView, Refusal> {
+    let mut view = view(ctx, id).await?;
     may_read(&view.job, token)?;
+    view.confirming = view.job.deal.waiting.is_some_and(|until| until > call.now);
     Ok(view)
 }
 
@@ -59,35 +67,33 @@ pub(super) async fn view(ctx: &Ctx, id: JobId) -> Result<JobView, Refusal> {
     }
     let job = job.ok_or(Refusal::NotFound)?;
     let progress = progress.filter(|p| p.epoch == job.task.epoch && job.deal.payment.is_some());
-    Ok(JobView { job, progress })
+    Ok(JobView { job, progress, confirming: false })
 }
 
-/// A link to the finished file.
-pub async fn result_url(ctx: &Ctx, id: JobId, token: Option<&str>) -> Result<String, Refusal> {
-    let job = finished(ctx, id, token).await?.0;
-    let (object, name) = (job.result_object(), job.result_name());
-    let objects = ctx.store.objects();
-    let link = objects.presign_get(&object, LINK_SECONDS, Some(&name), Some(job.result_type()));
-    Ok(link.await?)
-}
-
+/// The finished file, or where it is.
 #[derive(Debug)]
-pub struct ResultFile {
-    pub content_type: &'static str,
-    pub bytes: Vec<u8>,
+pub enum RenderResult {
+    At(String),
+    File { content_type: &'static str, bytes: Vec<u8> },
 }
 
-/// The finished file itself, when it is small enough to go through the API.
-pub async fn result_file(ctx: &Ctx, id: JobId, token: Option<&str>) -> Result<ResultFile, Refusal> {
+/// A link to the finished file; or the file itself, if that is wished and it is small enough to go through the API.
+pub async fn result(
+    ctx: &Ctx,
+    id: JobId,
+    token: Option<&str>,
+    inline: bool,
+) -> Result<RenderResult, Refusal> {
     let (job, result) = finished(ctx, id, token).await?;
-    if result.bytes > INLINE_BYTES_MAX {
-        return Err(Refusal::invalid(
-            "the result is larger than 4.5 MB; ask without redirect=false and follow the redirect",
-        ));
+    let (object, objects) = (job.result_object(), ctx.store.objects());
+    if inline && result.bytes <= INLINE_BYTES_MAX {
+        let bytes = objects.get(&object, INLINE_BYTES_MAX).await?;
+        let bytes = bytes.ok_or_else(|| Broken(format!("the result of job {id} is gone")))?;
+        return Ok(RenderResult::File { content_type: job.result_type(), bytes: bytes.to_vec() });
     }
-    let bytes = ctx.store.objects().get(&job.result_object(), INLINE_BYTES_MAX).await?;
-    let bytes = bytes.ok_or_else(|| Broken(format!("the result of job {id} is gone")))?;
-    Ok(ResultFile { content_type: job.result_type(), bytes: bytes.to_vec() })
+    let name = job.result_name();
+    let link = objects.presign_get(&object, LINK_SECONDS, Some(&name), Some(job.result_type()));
+    Ok(RenderResult::At(link.await?))
 }
 
 async fn finished(

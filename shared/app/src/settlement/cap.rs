@@ -9,7 +9,7 @@ use crate::{Call, Ctx, Refusal};
 
 const ROUTE: &str = "payouts";
 
-/// Counts what is about to be signed, before it is: whoever fails in between, or does the same twice, has
+/// Counts what is about to be stored and sent, before it is: whoever fails in between, or does the same twice, has
 /// counted too much, never too little. Where the day has no room for it, says when the next one begins, in
 /// milliseconds from now. Without a cap nothing is counted.
 pub(super) async fn take(ctx: &Ctx, call: &Call, sum: Lamports) -> Result<Option<i64>, Refusal> {

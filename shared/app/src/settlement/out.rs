@@ -71,13 +71,14 @@ pub(super) async fn sign(
         tracing::error!(settlement = %leaving.settlement, "Escrow or gas is short: nothing leaves until it is funded");
         return Ok(Stands::PutOff(WHEN_FUNDED_MS));
     }
+    let out = ctx.chain.sign_out(&order(leaving, n), &signers.escrow, &signers.gas).await?;
+    // Once nothing but the table can fail any more: what is tried again and again counts each time.
     if !leaving.counted
         && let Some(tomorrow) = cap::take(ctx, call, sum(leaving.legs)).await?
     {
         tracing::error!(settlement = %leaving.settlement, "What may leave in a day is used up: an operator must look");
         return Ok(Stands::PutOff(tomorrow.min(WHEN_RAISED_MS)));
     }
-    let out = ctx.chain.sign_out(&order(leaving, n), &signers.escrow, &signers.gas).await?;
     let row = WayOutRow {
         settlement: leaving.settlement,
         n,

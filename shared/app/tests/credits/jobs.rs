@@ -6,12 +6,13 @@ use std::collections::BTreeSet;
 
 use ed25519_dalek::SigningKey;
 use framefair_app::delivery::{self, Connection, Session};
-use framefair_app::fleet::{self, Enrolled, Enrolment};
+use framefair_app::fleet::{self, Enrolled, Enrolment, Member};
 use framefair_app::jobs::{self, CreatorJob, Delivery, Wish, Word};
 use framefair_app::{Call, Ctx, Hint, JobState, Refusal, Report, credits, verification};
 use framefair_domain::credits::Credits;
 use framefair_domain::fleet::pem_of_key;
 use framefair_domain::id::{JobId, ProviderId, UserId};
+use framefair_domain::time::HOUR_MS;
 use framefair_domain::wallet::Wallet;
 use framefair_store::keys;
 use framefair_store::rows::{JobRow, NodeRow};
@@ -45,6 +46,18 @@ pub(crate) async fn node_that_says(
     capabilities: &[&str],
     metadata: serde_json::Value,
 ) -> Session {
+    let member = member(ctx, seed, capabilities, metadata).await;
+    let place = Connection { relay: 0, boot: "test".into() };
+    fleet::connect(ctx, &Call::live(), member, place).await.unwrap()
+}
+
+/// Registered, and without a socket.
+pub(crate) async fn member(
+    ctx: &Ctx,
+    seed: u64,
+    capabilities: &[&str],
+    metadata: serde_json::Value,
+) -> Member {
     let mut secret = [7; 32];
     secret[..8].copy_from_slice(&seed.to_le_bytes());
     let key = SigningKey::from_bytes(&secret).verifying_key();
@@ -59,9 +72,7 @@ pub(crate) async fn node_that_says(
     };
     let enrolled = fleet::register(ctx, &mut Call::live(), wish).await.unwrap();
     let Enrolled::Registered { token, .. } = enrolled else { panic!("{enrolled:?}") };
-    let member = fleet::authenticate(ctx, &Call::live(), Some(&token)).unwrap();
-    let place = Connection { relay: 0, boot: "test".into() };
-    fleet::connect(ctx, &Call::live(), member, place).await.unwrap()
+    fleet::authenticate(ctx, &Call::live(), Some(&token)).unwrap()
 }
 
 pub(crate) fn wish(kind: &str) -> Wish {
@@ -125,7 +136,9 @@ async fn what_is_held_is_charged_once_or_free_again_whatever_fails() {
     println!("FRAMEFAIR_SEED={seed}");
     let ground = Ground::open().await;
     let calm = ground.process();
-    delivery::take_relay(&calm, &Call::live(), 0, "test").await.unwrap();
+    // For longer than any machine takes over the storm.
+    let in_two_hours = Call::new(Call::live().now.plus_ms(2 * HOUR_MS), [1; 32]);
+    delivery::take_relay(&calm, &in_two_hours, 0, "test").await.unwrap();
     let mut sessions = Vec::new();
     for n in 0..NODES {
         sessions.push(node(&calm, n + 1, &["render", "inference", "echo"]).await);
@@ -154,10 +167,6 @@ async fn what_is_held_is_charged_once_or_free_again_whatever_fails() {
                             break;
                         };
                         push(&ctx, &mut chance, open[at], &sessions, LATER_MS).await;
-                    }
-                    // A relay lives by its word.
-                    if n % 10 == 0 {
-                        drop(delivery::take_relay(&ctx, &Call::live(), 0, "test").await);
                     }
                 }
             })

@@ -1,8 +1,9 @@
 //! Which node gets a job, and which job gets a place that becomes free.
 
 use framefair_app::delivery::{self, Connection, Dispatched, Session};
+use framefair_app::fleet::Beat;
 use framefair_app::jobs::{self, CreatorJob, Placed, Wish};
-use framefair_app::{Call, Ctx, Hint, Queue, Refusal, fleet};
+use framefair_app::{Call, Ctx, Hint, Queue, Refusal, fleet, sweep};
 use framefair_domain::credits::Credits;
 use framefair_domain::id::{JobId, UserId};
 use framefair_domain::job::State;
@@ -11,7 +12,7 @@ use framefair_store::rows::{CapabilityRow, FleetRow, JobRow, Place, Presence};
 use framefair_store::{Update, When, keys};
 
 use crate::ground::Ground;
-use crate::jobs::{node, node_that_says, wish};
+use crate::jobs::{member, node, node_that_says, wish};
 
 pub(crate) async fn relay(ctx: &Ctx, call: &Call) {
     delivery::take_relay(ctx, call, 0, "test").await.unwrap();
@@ -91,6 +92,35 @@ async fn a_node_that_is_gone_for_minutes_is_listed_no_more_until_it_comes_back()
     assert_eq!(nodes(&later).await, 0);
     let heard = Place { presence: Presence::Heard, load: 0 };
     assert_eq!(place(&ctx, gone, "echo").await, Some(heard));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_shows_itself_by_calls_alone_has_as_long_to_begin_as_any_other() {
+    let ground = Ground::open().await;
+    let (ctx, user) = (ground.process(), ground.user("ada@example.com").await);
+    let member = member(&ctx, 1, &["echo"], serde_json::json!({})).await;
+    let began = Call::live().now.plus_ms(MINUTE_MS);
+    let at = |seconds: i64| Call::new(began.plus_ms(seconds * 1_000), [9; 32]);
+    let alive = Beat { current_load: 0.0, metadata: None };
+    let health = fleet::beat(&ctx, &at(0), member, &alive).await.unwrap();
+    assert_eq!(health, fleet::Health::Healthy);
+    let placed = dispatch(&ctx, &mut at(1), user, wish("echo")).await.unwrap();
+    let shown = async |seconds: i64| {
+        sweep::look_after_lease(&ctx, &at(seconds), placed.job).await.unwrap();
+        let job = job(&ctx, placed.job).await;
+        (job.state, job.task.failures)
+    };
+    for seconds in (30..=270).step_by(60) {
+        fleet::beat(&ctx, &at(seconds), member, &alive).await.unwrap();
+        assert_eq!(shown(seconds + 30).await, (State::Dispatched, 0), "{seconds}");
+    }
+    assert_eq!(shown(302).await, (State::Queued, 1), "it showed no sign of work");
+    // One that calls no more is silent.
+    let mut again = at(310);
+    let again = delivery::dispatch(&ctx, &mut again, &Hint::about(placed.job)).await.unwrap();
+    assert_eq!(again, Dispatched::Leased(member.id));
+    assert_eq!(shown(330).await, (State::Dispatched, 1));
+    assert_eq!(shown(400).await, (State::Queued, 2));
 }
 
 #[tokio::test(flavor = "multi_thread")]

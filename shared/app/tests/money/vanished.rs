@@ -72,7 +72,7 @@ async fn a_payment_that_vanishes_after_completion_withholds_the_result_and_the_p
     let had = world.lamports(&provider).await;
     let (job, signature, _) = paid(&world, &client).await;
     world.complete(job).await;
-    assert!(market::result_url(&world.ctx, job, None).await.is_ok());
+    assert!(market::result(&world.ctx, job, None, false).await.is_ok());
     drop_from_chain(&world, &signature).await;
     world.warp(GONE_FOR_GOOD).await;
     for _ in 0..4 {
@@ -81,7 +81,7 @@ async fn a_payment_that_vanishes_after_completion_withholds_the_result_and_the_p
     }
     let gone = world.job(job).await;
     assert_eq!((gone.state, gone.deal.inflow), (JobState::Completed, Inflow::Reverted));
-    let withheld = market::result_url(&world.ctx, job, None).await;
+    let withheld = market::result(&world.ctx, job, None, false).await;
     assert!(matches!(withheld, Err(Refusal::NotReady(_))), "{withheld:?}");
     assert!(world.signed(job).await.is_empty());
     assert_eq!(world.lamports(&provider).await, had);

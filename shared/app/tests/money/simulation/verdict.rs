@@ -133,7 +133,7 @@ async fn judge_one(sim: &Sim, story: &Story, job: &MarketJob) -> u64 {
         assert!(job.state == JobState::Failed || story.plan == Plan::PayAndCancel, "{}", what());
         return 0;
     }
-    assert!(market::result_url(&sim.world.ctx, job.id, None).await.is_ok(), "{}", what());
+    assert!(market::result(&sim.world.ctx, job.id, None, false).await.is_ok(), "{}", what());
     let excess = paid.lamports.0 - job.deal.price.total.0;
     let kept = if excess < REFUND_MIN.0 { excess } else { 0 };
     job.deal.price.total.0 + kept

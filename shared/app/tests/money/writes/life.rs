@@ -167,7 +167,7 @@ impl<'a> Life<'a> {
             self.is_kept(job).await;
         }
         self.settle(job).await;
-        assert!(market::result_url(&self.world.ctx, job, None).await.is_ok());
+        assert!(market::result(&self.world.ctx, job, None, false).await.is_ok());
     }
 
     async fn cancel(&self) {
