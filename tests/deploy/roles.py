@@ -32,6 +32,7 @@ FAULTS_ONLY: dict[Grant, str] = {
     ("MarketProviderFailed", "sqs:SendMessage", "payouts"): "the last attempt failed: the client is refunded",
     ("MarketProviderFailed", "dynamodb:BatchGetItem", "Table"): BLAMED,
     ("MarketProviderFailed", "dynamodb:Query", "Table/index/ByState"): BLAMED,
+    ("MarketProviderRegister", "sqs:SendMessage", "relay-*"): "somebody else stood under the wallet",
     ("MarketRenderCancel", "sqs:SendMessage", "relay-*"): "the job had just been leased",
     ("MarketRenderCancel", "dynamodb:GetItem", "Table"): "so it had, and its node is to be free again",
     ("CreatorJobDispatch", "dynamodb:DeleteItem", "Table"): SILENT,
