@@ -76,6 +76,8 @@ pub async fn begin_named(
     let claiming = key.map(|key| {
         let input = Input::default().with(format!("{:?} {}", wish.kind, wish.bytes));
         let input = input.with(&wish.name).with(wish.sha256.as_deref().unwrap_or_default());
+        // Who knows the name alone must not be given what is bound to somebody else.
+        let input = input.with(wish.owner.map(|owner| owner.to_string()).unwrap_or_default());
         let input = wanted.iter().fold(input, |input, part| {
             input.with(part.number.to_be_bytes()).with(part.sha256.unwrap_or_default())
         });
