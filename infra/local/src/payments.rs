@@ -14,9 +14,9 @@ pub fn metrics_token_from_env() -> Option<MetricsToken> {
     var("METRICS_TOKEN").and_then(|token| MetricsToken::new(&token))
 }
 
-/// `STRIPE_SECRET_KEY` and `STRIPE_WEBHOOK_SECRET`, as `sk_test_...` and `whsec_...`; whichever is missing,
-/// there is no checkout (503), and no webhook is believed (400). `STRIPE_API_URL` is somebody who plays Stripe. Buyers come back to
-/// `CHECKOUT_SUCCESS_URL` or `CHECKOUT_CANCEL_URL`, without which to `home`.
+/// `STRIPE_SECRET_KEY` and `STRIPE_WEBHOOK_SECRET`, as `sk_test_...` and `whsec_...`: without the one there is
+/// no checkout (503), without the other no webhook is believed (400). `STRIPE_API_URL` is somebody who plays
+/// Stripe. Buyers come back to `CHECKOUT_SUCCESS_URL` or `CHECKOUT_CANCEL_URL`, without which to `home`.
 pub fn payments_from_env(home: &str) -> Result<Payments> {
     let mut payments = Payments::default();
     if let Some(key) = var("STRIPE_SECRET_KEY") {

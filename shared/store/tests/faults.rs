@@ -42,7 +42,7 @@ async fn thirty_two_increments_survive_conflicts_and_lost_answers() {
         done += u32::from(task.await.unwrap().is_ok());
     }
     assert!(g.seam.calm() > 5, "the faults did not happen");
-    assert!(done >= 24, "only {done} came through");
+    assert!(done >= 28, "only {done} came through");
     let entries: Vec<_> = (0..32).map(|n| key(&format!("entry-{n}"))).collect();
     let written = g.store.get_many::<Row>(&entries).await.unwrap().len();
     assert!(written >= done as usize, "{done} were said to be written, {written} are");

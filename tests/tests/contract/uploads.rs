@@ -5,6 +5,8 @@ use framefair_app::sweep::Reach;
 use framefair_app::{Call, sweep};
 use framefair_chain::Signer;
 use framefair_domain::time::{HOUR_MS, Timestamp};
+use framefair_store::keys;
+use framefair_store::rows::UploadRow;
 use reqwest::RequestBuilder;
 use reqwest::multipart::Form;
 use serde_json::{Value, json};
@@ -231,8 +233,19 @@ async fn a_file_without_hashes_of_its_parts_is_read_once_when_it_is_complete() {
         (&stored["sha256"], &stored["treeSha256"]),
         (&json!(sha256), &json!(hex::encode(tree)))
     );
-    let (_, other) = plainly(&hub, wish(&"0".repeat(64)), &bytes, None).await;
+    let (id, other) = plainly(&hub, wish(&"0".repeat(64)), &bytes, None).await;
     assert!(other.is(400).error().contains(&sha256));
+    // What it was is noted, so that nobody has it read again and again; and it is of no use.
+    let number = id.parse().expect("an id");
+    let row = hub.machine.ctx.store.get::<UploadRow>(&keys::upload(number)).await;
+    assert!(row.expect("the table").is_some_and(|row| row.done.is_some()));
+    let token = hub.machine.ctx.upload_secret().expect("a secret").token(number);
+    let again = hub.ask("POST", &format!("/uploads/{id}/complete")).json(&json!({ "parts": [] }));
+    let again = hub.call("uploadComplete", again.header("x-upload-token", &token)).await;
+    assert!(again.is(400).error().contains(&sha256));
+    let form = Form::new().text("clientWallet", Seller::new(9).wallet).text("uploadId", id);
+    let order = hub.ask("POST", "/render").multipart(form).header("x-upload-token", token);
+    hub.call("renderSubmit", order).await.is(400).error();
     // One part, exactly full, and no hash at all.
     let full = blend(PART);
     let wish = json!({ "filename": "a.blend", "size": full.len() });

@@ -274,25 +274,27 @@ async fn of_32_concurrent_claims_one_wins_and_hundreds_of_writes_pass_a_second()
     let claims = futures::future::join_all(claims).await;
     assert_eq!(claims.into_iter().filter(|c| c.as_ref().unwrap().is_ok()).count(), 1);
 
-    let started = Instant::now();
-    let writers = (0..8).map(|writer| {
-        let db = db.clone();
-        tokio::spawn(async move {
-            for n in 0..WRITES / 8 {
-                let put = db
-                    .put_item()
-                    .table_name("things")
-                    .set_item(Some(key(&format!("{writer}.{n}"))));
-                let put = put.item("owner", s("o")).item("at", s("1"));
-                put.condition_expression("attribute_not_exists(PK)").send().await.unwrap();
-            }
-        })
-    });
-    for writer in futures::future::join_all(writers).await {
-        writer.unwrap();
+    let mut rate = 0.0_f64;
+    // The best of three: the disk may be busy.
+    for round in 0..3 {
+        let started = Instant::now();
+        let writers = (0..8).map(|writer| {
+            let db = db.clone();
+            tokio::spawn(async move {
+                for n in 0..WRITES / 8 {
+                    let key = key(&format!("{round}.{writer}.{n}"));
+                    let put = db.put_item().table_name("things").set_item(Some(key));
+                    let put = put.item("owner", s("o")).item("at", s("1"));
+                    put.condition_expression("attribute_not_exists(PK)").send().await.unwrap();
+                }
+            })
+        });
+        for writer in futures::future::join_all(writers).await {
+            writer.unwrap();
+        }
+        rate = rate.max(f64::from(WRITES) / started.elapsed().as_secs_f64());
     }
-    let rate = f64::from(WRITES) / started.elapsed().as_secs_f64();
     println!("{rate:.0} conditional writes a second");
-    // Two orders of magnitude below what an idle machine does: only a blunder falls under it.
-    assert!(rate > 3.0, "{rate:.0} a second");
+    // An order of magnitude below what an idle machine does: only a blunder falls under it.
+    assert!(rate > 30.0, "{rate:.0} a second");
 }

@@ -34,7 +34,7 @@ fn installed(name: &str, lists: &[&str], install: impl FnOnce(&Path)) -> PathBuf
     folder
 }
 
-/// What comes from a registry may need a second try.
+/// What comes from a registry may need another try, a while after the one that failed.
 fn fetch(command: &mut Command, missing: &str) {
     for _ in 0..2 {
         if command.status().is_ok_and(|status| status.success()) {

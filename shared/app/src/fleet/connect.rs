@@ -33,14 +33,16 @@ pub async fn connect(
     Ok(session)
 }
 
-/// The node has a socket of another dialect; one that never registered here is none of ours.
+/// The node has a socket of another dialect; one that never registered here is none of ours, and what a stranger
+/// has registered for its key says nothing of what it can do.
 pub(crate) async fn came(
     ctx: &Ctx,
     call: &Call,
     node: ProviderId,
     place: &Connection,
 ) -> Result<(), Refusal> {
-    if ctx.store.get::<FleetRow>(&keys::fleet(node)).await?.is_none() {
+    let row = ctx.store.get::<FleetRow>(&keys::fleet(node)).await?;
+    if row.is_none_or(|row| !row.proven) {
         return Ok(());
     }
     let row = ctx.store.update_returning::<FleetRow>(comes(node, call, place)).await?;
@@ -56,8 +58,9 @@ pub(crate) async fn left(
     node: ProviderId,
     heard: Timestamp,
 ) -> Result<(), Refusal> {
-    // Most of those with a wallet never registered here.
-    let Some(row) = ctx.store.get::<FleetRow>(&keys::fleet(node)).await? else { return Ok(()) };
+    // Most of those with a wallet never registered here, and others stood here as providers alone.
+    let row = ctx.store.get::<FleetRow>(&keys::fleet(node)).await?;
+    let Some(row) = row.filter(|row| row.socket.is_some()) else { return Ok(()) };
     // It may have shown itself by a call meanwhile.
     let heard = row.beat.map_or(heard, |beat| beat.max(heard));
     let goes =

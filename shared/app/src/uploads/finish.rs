@@ -24,6 +24,23 @@ pub async fn finish(
     pass: &Pass,
     said: &[(u16, String)],
 ) -> Result<UploadRow, Refusal> {
+    let row = finished(ctx, call, id, pass, said).await?;
+    match (row.whole(), &row.done) {
+        (None, Some(UploadDone { sha256: Some(sha256), .. })) => {
+            Err(Refusal::Invalid(format!("sha256: the file that came has {sha256}")))
+        }
+        _ => Ok(row),
+    }
+}
+
+/// The upload as it is once its hashes are noted, whatever they are: nobody has it read twice.
+async fn finished(
+    ctx: &Ctx,
+    call: &Call,
+    id: UploadId,
+    pass: &Pass,
+    said: &[(u16, String)],
+) -> Result<UploadRow, Refusal> {
     let upload = opened(ctx, id, pass).await?;
     if upload.done.is_none() && upload.expires <= call.now {
         return Err(Refusal::NotFound);
@@ -47,7 +64,6 @@ pub async fn finish(
         return read(ctx, upload).await;
     }
     let done = UploadDone { tree: tree(&parts), sha256: whole(&parts) };
-    as_said(&upload, done.sha256.as_deref())?;
     let row = match &upload.done {
         // A try before this one was cut off between the row and the object.
         Some(before) if *before == done => upload.clone(),
@@ -74,16 +90,6 @@ fn is_read(upload: &UploadRow) -> bool {
     upload.plain || (upload.said.is_some() && upload.bytes > PART_BYTES)
 }
 
-/// The file is what its client said that it would be, where it said so.
-fn as_said(upload: &UploadRow, whole: Option<&str>) -> Result<(), Refusal> {
-    match (&upload.said, whole) {
-        (Some(said), Some(whole)) if said != whole => {
-            Err(Refusal::Invalid(format!("sha256: the file that came has {whole}")))
-        }
-        _ => Ok(()),
-    }
-}
-
 /// Reads what has become one object, for its hashes. Whoever repeats it finds the same.
 async fn read(ctx: &Ctx, upload: UploadRow) -> Result<UploadRow, Refusal> {
     let opened = ctx.store.objects().open(&upload.object()).await?;
@@ -106,7 +112,6 @@ async fn read(ctx: &Ctx, upload: UploadRow) -> Result<UploadRow, Refusal> {
         tree.update(part.finalize());
     }
     let sha256 = hex::encode(whole.finalize());
-    as_said(&upload, Some(&sha256))?;
     let done = UploadDone { tree: hex::encode(tree.finalize()), sha256: Some(sha256) };
     note(ctx, upload.id, &done).await
 }

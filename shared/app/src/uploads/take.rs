@@ -60,7 +60,7 @@ pub(crate) async fn take(
             upload,
         }),
         Pass::Token(_) | Pass::Owner(_) => {
-            let done = upload.done.clone();
+            let done = upload.whole().cloned();
             let done = done.ok_or_else(|| {
                 Refusal::invalid(
                     "this upload is not complete; see POST /uploads/{uploadId}/complete",
@@ -79,7 +79,7 @@ pub(crate) async fn look(
     pass: &Pass,
 ) -> Result<UploadRow, Refusal> {
     let upload = opened(ctx, id, pass).await?;
-    let is_whole = upload.done.is_some() || matches!(pass, Pass::Proof(_));
+    let is_whole = upload.whole().is_some() || matches!(pass, Pass::Proof(_));
     if is_whole && upload.expires > call.now { Ok(upload) } else { Err(Refusal::NotFound) }
 }
 

@@ -70,6 +70,15 @@ impl UploadRow {
         }
     }
 
+    /// What it is, once it is here as a whole; if that is what its client said that it would be.
+    pub fn whole(&self) -> Option<&UploadDone> {
+        let as_said = |done: &&UploadDone| match (&self.said, &done.sha256) {
+            (Some(said), Some(sha256)) => said == sha256,
+            _ => true,
+        };
+        self.done.as_ref().filter(as_said)
+    }
+
     /// When what is left of it is removed.
     pub fn swept(&self) -> Timestamp {
         let unused = self.expires.plus_ms(SWEPT_AFTER_MS);

@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signer as _, SigningKey};
+use framefair_app::{Call, fleet};
 use framefair_domain::id::ProviderId;
 use framefair_domain::wallet::Wallet;
 use futures::future::join_all;
@@ -131,11 +132,25 @@ async fn the_wallet_of_a_provider_is_no_node_of_a_stranger() {
     let url = hub.url("/provider/register");
     hub.http.post(url).json(&seller).send().await.expect("an answer");
     let known = register(&hub, &machine.registration()).await.is(409);
+    // Its socket as a provider lists it for nothing that a stranger says it can do.
+    let id =
+        ProviderId::of(&Wallet::from_bytes(machine.0.verifying_key().to_bytes()).expect("a key"));
+    let mut seller = Seller::new(2);
+    seller.id = id.to_string();
+    let socket = seller.connect(&hub, "/ws").await;
+    let listed = async || {
+        let listed = fleet::capacity(&hub.machine.ctx, &Call::live()).await.expect("the table");
+        listed.into_iter().map(|kind| kind.any.there).sum::<usize>()
+    };
+    let before = listed().await;
+    drop(socket);
     let again = register(&hub, &machine.registration()).await.is(409);
     let challenge = known.header("x-node-challenge");
     assert_eq!(challenge, again.header("x-node-challenge"));
     let node = register(&hub, &machine.proof(challenge)).await.is(201).json();
+    assert_eq!(listed().await, before, "neither by coming nor by going");
     beats(&text(&node, "token")).await.is(200);
+    assert!(listed().await > before, "now it is one");
     hub.stop().await;
 }
 

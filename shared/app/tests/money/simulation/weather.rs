@@ -100,11 +100,11 @@ async fn jobs_come_through_a_storm_and_every_lamport_is_where_it_belongs() {
             (ANY, Fault::TimeoutAfterCommit, 60),
             (ANY, Fault::Duplicate, 50),
         ],
-        chain: vec![(ChainFault::Unreachable, 80), (ChainFault::TimeoutAfter, 80), (behind, 60)],
+        chain: vec![(ChainFault::Unreachable, 100), (ChainFault::TimeoutAfter, 90), (behind, 80)],
         deaths: 60,
         lost: 30,
-        // A fifth on average, over some fourteen hundred calls of the chain at least.
-        share: 15,
+        // A fifth of the table's calls and a quarter of the chain's, which are few enough for chance to matter.
+        share: 18,
         ..Weather::fair(jobs())
     };
     let began = Instant::now();
